@@ -1,0 +1,1 @@
+# Configuration, installed as $(sysconfdir)/edxd/edxd.conf.

@@ -1,0 +1,1 @@
+# Unit, user and directories for systemd.

@@ -1,0 +1,33 @@
+# make check: programs and scripts listed in TESTS by the fragments, one per area.
+
+TEST_EXTENSIONS   = .sh .py
+SH_LOG_COMPILER   = bash
+PY_LOG_COMPILER   = $(srcdir)/tests/python
+AM_TESTS_ENVIRONMENT = \
+	EDX_SRCDIR='$(abs_top_srcdir)'; export EDX_SRCDIR; \
+	EDX_BUILDDIR='$(abs_top_builddir)'; export EDX_BUILDDIR; \
+	EDX_DATA="$${EDX_DATA:-$(abs_top_srcdir)/../shared/data}"; export EDX_DATA; \
+	EDX_PYTHON='$(EDX_PYTHON)'; export EDX_PYTHON; \
+	CC='$(CC)'; export CC; \
+	NM='$(NM_TOOL)'; export NM;
+
+FUZZ_TARGETS =
+if FUZZING
+FUZZ_MAIN =
+else
+FUZZ_MAIN = tests/fuzz/main.c
+check_PROGRAMS += $(FUZZ_TARGETS)
+endif
+
+EXTRA_DIST += tests/python
+
+include tests/proto.mk
+include tests/recording.mk
+include tests/analysis.mk
+include tests/lines.mk
+include tests/instrument.mk
+include tests/store.mk
+include tests/client.mk
+include tests/daemon.mk
+include tests/interop.mk
+include tests/fuzz.mk
