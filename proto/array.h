@@ -37,6 +37,10 @@ bool edx_dtype_parse(const char *text, size_t n, edx_dtype *out);
 /* Number of elements, and of bytes; false on overflow of 64 bits. */
 bool edx_array_count(const edx_array *array, uint64_t *elements, uint64_t *bytes);
 
+/* "<u2 [64, 64, 1024]", for errors; cut to size. */
+#define EDX_ARRAY_TEXT 100
+void edx_array_text(const edx_array *array, char *out, size_t size);
+
 /* One element as a double, at its flat index; the index is not checked. */
 double edx_array_get(const edx_array *array, uint64_t index);
 
