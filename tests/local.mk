@@ -19,7 +19,10 @@ FUZZ_MAIN = tests/fuzz/main.c
 check_PROGRAMS += $(FUZZ_TARGETS)
 endif
 
-EXTRA_DIST += tests/python
+# The house: arrows, cycles, foreign libraries, sizes. layers.sh reads the convenience libraries.
+HOUSE_TESTS = tests/layers.sh tests/layers-selftest.sh tests/style.sh
+TESTS      += $(HOUSE_TESTS)
+EXTRA_DIST += tests/python $(HOUSE_TESTS)
 
 include tests/proto.mk
 include tests/recording.mk
