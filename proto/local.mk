@@ -5,13 +5,19 @@ libedxproto_la_LIBADD   = $(MSGPACK_LIBS)
 libedxproto_la_SOURCES  = \
 	proto/array.c \
 	proto/array.h \
+	proto/crc32c.c \
 	proto/events.c \
+	proto/fields.c \
 	proto/fields.h \
 	proto/frame.c \
 	proto/frame.h \
 	proto/load.h \
+	proto/recording.c \
 	proto/recording.h \
+	proto/recording_format.h \
+	proto/recording_write.c \
 	proto/result.h \
+	proto/settings.c \
 	proto/settings.h \
 	proto/status.c \
 	proto/status.h \

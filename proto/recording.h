@@ -9,6 +9,8 @@
 
 /* CRC-32C (Castagnoli), of n bytes, continuing from crc (0 to start). */
 uint32_t edx_crc32c(uint32_t crc, const void *bytes, size_t n);
+/* The same without special instructions, for processors that lack them. */
+uint32_t edx_crc32c_portable(uint32_t crc, const void *bytes, size_t n);
 
 /* ---- writing ---- */
 
