@@ -118,14 +118,14 @@ typedef struct edx_particle {
     double composition[EDX_MAX_LINES][2];          /* fraction, sigma */
     struct {
         size_t m;
-        edx_array r_nm;                             /* [m] */
-        edx_array counts, counts_sigma;             /* [n, m] */
-        edx_array fraction, sigma;                  /* [n, m] */
-        const bool *quantified;                     /* [m] */
-        edx_array model, model_sigma;               /* [n, m] each */
-        edx_array denoised, denoised_sigma;         /* [n, m] */
-        edx_array pca, pca_sigma;                   /* [n, m] */
-        edx_array nmf, nmf_sigma;                   /* [n, m] */
+        edx_array r_nm;                     /* [m] */
+        edx_array counts, counts_sigma;     /* [n, m] */
+        edx_array fraction, sigma;          /* [n, m] */
+        const bool *quantified;             /* [m] */
+        edx_array model, model_sigma;       /* [n, m] each */
+        edx_array denoised, denoised_sigma; /* [n, m] */
+        edx_array pca, pca_sigma;           /* [n, m] */
+        edx_array nmf, nmf_sigma;           /* [n, m] */
         edx_check denoised_check, pca_check, nmf_check;
     } radial;
     struct {
