@@ -122,9 +122,7 @@ library_of_header() { awk -v h="$1" 'h ~ $2 { print $1; exit }' "$work/headers";
 
 check_local_include() {
     local file=$1 folder=${1%%/*} name=$2
-    if [ "$name" = config.h ]; then
-        return # what configure found
-    elif ! [ -e "$name" ]; then
+    if ! [ -e "$name" ]; then
         complain "$file: includes \"$name\", expected a path from the top of the tree"
     elif ! may_use "$folder" arrows | grep -qx "${name%%/*}"; then
         complain "$file: includes \"$name\", but $folder may include only: $(may_use "$folder" arrows | xargs)"

@@ -8,6 +8,7 @@ AM_TESTS_ENVIRONMENT = \
 	EDX_BUILDDIR='$(abs_top_builddir)'; export EDX_BUILDDIR; \
 	EDX_DATA="$${EDX_DATA:-$(abs_top_srcdir)/../shared/data}"; export EDX_DATA; \
 	EDX_PYTHON='$(EDX_PYTHON)'; export EDX_PYTHON; \
+	EDX_FUZZ_TARGETS='$(FUZZ_TARGETS)'; export EDX_FUZZ_TARGETS; \
 	CC='$(CC)'; export CC; \
 	NM='$(NM_TOOL)'; export NM;
 
@@ -18,6 +19,8 @@ else
 FUZZ_MAIN = tests/fuzz/main.c
 check_PROGRAMS += $(FUZZ_TARGETS)
 endif
+TESTS      += tests/fuzz/replay.sh
+EXTRA_DIST += tests/fuzz/replay.sh tests/fuzz/main.c
 
 # The house: arrows, cycles, foreign libraries, sizes. layers.sh reads the convenience libraries.
 HOUSE_TESTS = tests/layers.sh tests/layers-selftest.sh tests/style.sh

@@ -3,7 +3,7 @@ EXTRA_DIST += tools/setup tools/lint tools/fuzz tools/coverage tools/tally check
 
 PHONY_TARGETS += lint fuzz coverage
 
-LINT_CPPFLAGS = -I. -I$(abs_top_builddir) $(AM_CPPFLAGS) $(MSGPACK_CFLAGS) $(ZMQ_CFLAGS) \
+LINT_CPPFLAGS = -I. '-DPACKAGE_VERSION="$(VERSION)"' $(AM_CPPFLAGS) $(MSGPACK_CFLAGS) $(ZMQ_CFLAGS) \
 	$(HDF5_CFLAGS) $(LIBCONFIG_CFLAGS) $(SYSTEMD_CFLAGS) $(XRL_CFLAGS) $(JANSSON_CFLAGS) \
 	$(NCURSES_CFLAGS) $(CMOCKA_CFLAGS)
 
