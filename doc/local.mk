@@ -1,3 +1,6 @@
 EXTRA_DIST += \
+	README.md \
+	NEWS.md \
 	HACKING.md \
-	COPYING
+	COPYING \
+	doc/architecture.md

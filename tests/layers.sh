@@ -185,11 +185,13 @@ check_owners() {
 
 # ---- cycles
 
-# check_cycles WHAT <PAIRS: tsort names the members of a loop.
+# check_cycles WHAT <PAIRS: tsort names the members of each loop.
 check_cycles() {
-    if ! tsort >/dev/null 2>"$work/loops"; then
-        complain "$1: a cycle: $(sed 's/^tsort: //; s/^-: input contains a loop:$/,/' "$work/loops" | xargs)"
-    fi
+    tsort >/dev/null 2>"$work/loops" && return
+    awk -v what="$1" '
+        /input contains a loop:$/ { if (loop != "") print what ": a cycle:" loop; loop = ""; next }
+        { loop = loop " " $2 }
+        END { print what ": a cycle:" loop }' "$work/loops" >>"$complaints"
 }
 
 check_include_cycles() {

@@ -23,8 +23,9 @@ TESTS      += tests/fuzz/replay.sh
 EXTRA_DIST += tests/fuzz/replay.sh tests/fuzz/main.c
 
 # The house: arrows, cycles, foreign libraries, sizes. layers.sh reads the convenience libraries.
-HOUSE_TESTS = tests/layers.sh tests/layers-selftest.sh tests/style.sh
+HOUSE_TESTS = tests/layers.sh tests/layers-selftest.sh tests/style.sh tests/unit.sh
 TESTS      += $(HOUSE_TESTS)
+CLEANFILES += unit-security.txt
 EXTRA_DIST += tests/python $(HOUSE_TESTS)
 
 include tests/proto.mk

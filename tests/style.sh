@@ -77,7 +77,7 @@ check_counter() {
 check_counter
 check_lengths "${files[@]}" || failed=1
 check_listed
-later='TO''DO|FIX''ME|X''XX|HA''CK[^I]'
+later='\b(TO''DO|FIX''ME|X''XX|HA''CK)\b'
 silenced='NO''LINT|cppcheck-''suppress|#[ ]*pragma (GCC|clang) diagnostic|clang-format ''off|attribute__.*no_sanitize'
 refuse "$later" "something left for later" "${files[@]}"
 refuse "$silenced" "a silenced warning" "${files[@]}"

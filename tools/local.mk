@@ -1,5 +1,6 @@
-# Scripts of the checkout, and make lint, make fuzz, make coverage.
-EXTRA_DIST += tools/setup tools/lint tools/fuzz tools/coverage tools/tally check.sh .clang-format .clang-tidy
+# Scripts, and make lint, make fuzz, make coverage.
+EXTRA_DIST += tools/setup tools/lint tools/fuzz tools/coverage tools/tally tools/demo_result.py \
+	check.sh demo.sh .ci/run .clang-format .clang-tidy
 
 PHONY_TARGETS += lint fuzz coverage
 
