@@ -52,7 +52,8 @@ typedef struct edx_head {
     double t; /* Unix time, s */
 } edx_head;
 
-/* NaN stands for every optional number that was not sent. */
+/* NaN stands for every optional number that was not sent, or that cannot be (a solid angle of 0). A
+ * title too long is cut between two characters. */
 typedef struct edx_begin {
     edx_head head;
     char title[EDX_TITLE_SIZE]; /* "" when absent */
@@ -100,7 +101,7 @@ typedef struct edx_end {
     edx_head head;
     uint64_t frames;
     uint64_t messages;
-    char reason[EDX_NAME_SIZE]; /* complete, stopped or error */
+    char reason[EDX_NAME_SIZE]; /* complete, stopped or error; any other text is taken too */
 } edx_end;
 
 /* 1 to 64 characters of A-Z a-z 0-9 . _ -, not starting with a dot. */
@@ -112,7 +113,8 @@ edx_status edx_head_read(const edx_node *body, edx_head *out, edx_error *err);
 edx_status edx_begin_read(const edx_node *body, const edx_limits *limits, edx_begin *out,
                           edx_error *err);
 /* Checks the frame against its begin: shape, every channel, offsets that rise, rows inside the
- * scan. Costs one look at every count. */
+ * scan. Entries of channels that no pixel owns are passed over, as slicing would. Costs one look at
+ * every count. */
 edx_status edx_frame_read(const edx_node *body, const edx_begin *begin, const edx_limits *limits,
                           edx_frame *out, edx_error *err);
 edx_status edx_end_read(const edx_node *body, edx_end *out, edx_error *err);
@@ -141,7 +143,7 @@ edx_events_buffer *edx_events_buffer_new(void);
 void edx_events_buffer_free(edx_events_buffer **buffer);
 
 /* Fills *out from a decoded frame; it is valid until the next call. NOMEM only. */
-edx_status edx_events_from_frame(edx_events_buffer *buffer, const edx_frame *frame,
-                                 edx_events *out, edx_error *err);
+edx_status edx_events_from_frame(edx_events_buffer *buffer, const edx_frame *frame, edx_events *out,
+                                 edx_error *err);
 
 #endif
