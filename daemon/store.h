@@ -1,0 +1,37 @@
+/* The files of a run's folder that other programs read: cube.hspy and results.h5. Each is written
+ * aside and renamed: complete or absent at any instant. */
+#ifndef EDX_DAEMON_STORE_H
+#define EDX_DAEMON_STORE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analysis/lines.h"
+#include "analysis/scene.h"
+#include "proto/frame.h"
+#include "proto/status.h"
+
+/* Writes <dir>/cube.hspy: the scene as a HyperSpy EDS_TEM signal [y, x, E], axes calibrated,
+ * begin's conditions and the lines as metadata (without lines, begin's elements). live_time_s [rows
+ * * cols]: live time of every scan pixel, NULL where it is not known. Equal input gives equal
+ * bytes. Takes a few MB whatever the size. IO, NOMEM; on error what stood there before stands there
+ * still. */
+edx_status edx_store_cube(const char *dir, const edx_scene *scene, const edx_begin *begin,
+                          const edx_line *lines, uint32_t n_lines, const double *live_time_s,
+                          edx_error *err);
+
+/* One published body. */
+typedef struct edx_store_message {
+    const char *topic; /* "edx.maps" */
+    const void *body;
+    size_t size;
+} edx_store_message;
+
+/* Writes <dir>/results.h5: of each message a group named after its topic, in the order given (no
+ * topic twice), a group config from a MessagePack map (NULL: none) and version. See doc/results.md.
+ * Equal input gives equal bytes. Errors as above, and those of edx_wire_parse. */
+edx_status edx_store_results(const char *dir, const edx_store_message *messages, size_t n,
+                             const void *config, size_t config_size, const char *version,
+                             edx_error *err);
+
+#endif
