@@ -1,10 +1,12 @@
 # tests/store.mk: result files and cubes
-#
-# Pattern (names are paths from the top; never set _CFLAGS, it would drop the warnings):
-#   check_PROGRAMS += tests/test_x
-#   TESTS          += tests/test_x          (scripts: tests/x.sh, tests/x.py, also to EXTRA_DIST)
-#   tests_test_x_SOURCES  = tests/test_x.c
-#   tests_test_x_CPPFLAGS = $(AM_CPPFLAGS) $(HDF5_CFLAGS)      (only for a foreign header)
-#   tests_test_x_LDADD    = $(EDX_DAEMON) $(CMOCKA_LIBS)
-# LDADD sets: $(EDX_PROTO) $(EDX_ANALYSIS) $(EDX_DAEMON) $(EDX_INSTRUMENT) $(EDX_CLIENT).
-# Environment of a test: EDX_SRCDIR EDX_BUILDDIR EDX_DATA EDX_PYTHON (empty: skip with 77).
+
+check_PROGRAMS += tests/test_store tests/make_store
+TESTS          += tests/test_store
+
+tests_test_store_SOURCES  = tests/test_store.c tests/store_example.c tests/store_example.h
+tests_test_store_CPPFLAGS = $(AM_CPPFLAGS) $(HDF5_CFLAGS)
+tests_test_store_LDADD    = $(EDX_DAEMON) $(HDF5_LIBS) $(CMOCKA_LIBS)
+
+# writes what tests/interop_store.py reads
+tests_make_store_SOURCES = tests/make_store.c tests/store_example.c tests/store_example.h
+tests_make_store_LDADD   = $(EDX_DAEMON)
