@@ -3,4 +3,53 @@ noinst_LTLIBRARIES += libedxdaemon.la
 libedxdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS) $(HDF5_CFLAGS) $(LIBCONFIG_CFLAGS) \
 	$(SYSTEMD_CFLAGS)
 libedxdaemon_la_LIBADD   = $(ZMQ_LIBS) $(HDF5_LIBS) $(LIBCONFIG_LIBS) $(SYSTEMD_LIBS) -lm
-libedxdaemon_la_SOURCES  =
+libedxdaemon_la_SOURCES  = \
+	daemon/acquisition.c \
+	daemon/acquisition.h \
+	daemon/alarms.c \
+	daemon/alarms.h \
+	daemon/analyst.c \
+	daemon/analyst.h \
+	daemon/answer.c \
+	daemon/answer.h \
+	daemon/aside.c \
+	daemon/aside.h \
+	daemon/config.c \
+	daemon/config.h \
+	daemon/control.c \
+	daemon/control.h \
+	daemon/h5.c \
+	daemon/h5.h \
+	daemon/intake.c \
+	daemon/intake.h \
+	daemon/journal.c \
+	daemon/journal.h \
+	daemon/link.c \
+	daemon/link.h \
+	daemon/log.c \
+	daemon/log.h \
+	daemon/monitor.c \
+	daemon/monitor.h \
+	daemon/notify.c \
+	daemon/notify.h \
+	daemon/offline.c \
+	daemon/offline.h \
+	daemon/publish.c \
+	daemon/publish.h \
+	daemon/receive.c \
+	daemon/receive.h \
+	daemon/run.c \
+	daemon/run.h \
+	daemon/spans.c \
+	daemon/spans.h \
+	daemon/status.c \
+	daemon/status.h \
+	daemon/store.h \
+	daemon/store_cube.c \
+	daemon/store_results.c \
+	daemon/task.h \
+	daemon/version.h
+
+bin_PROGRAMS += edxd
+edxd_SOURCES = daemon/edxd.c
+edxd_LDADD   = $(EDX_DAEMON)

@@ -1,0 +1,371 @@
+#include "daemon/analyst.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proto/recording.h"
+
+struct edx_analyst {
+    edx_run *run;
+    edx_log *log;
+    edx_reporter *report;
+    void *context;
+    edx_recording *recording; /* opened when a frame has to be read back */
+    char recording_path[4096];
+    edx_wire *wire;
+    edx_pack *reply;
+    bool changed;       /* since the last update */
+    int64_t arrival_ns; /* of the newest frame summed */
+    bool threaded;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t wake;
+    edx_task *ring;
+    size_t first, n, capacity;
+    size_t backlog;
+    uint64_t done;
+    bool busy;
+};
+
+void edx_task_init(edx_task *task, edx_task_kind kind)
+{
+    *task = (edx_task){.kind = kind};
+    edx_message_init(&task->message);
+}
+
+void edx_task_clear(edx_task *task)
+{
+    edx_message_close(&task->message);
+    free(task->start);
+    free(task->closing);
+    task->start = NULL;
+    task->closing = NULL;
+}
+
+static void report_result(void *context, edx_result_topic topic, void *bytes, size_t n)
+{
+    edx_analyst *a = context;
+    const edx_report report = {.kind = EDX_REPORT_RESULT,
+                               .topic = topic,
+                               .frame = edx_run_newest(a->run),
+                               .arrival_ns = a->arrival_ns};
+    a->report(a->context, &report, bytes, n);
+}
+
+edx_analyst *edx_analyst_new(const edx_limits *limits, edx_log *log, edx_reporter *report,
+                             void *context)
+{
+    edx_analyst *a = calloc(1, sizeof *a);
+    if (!a) {
+        return NULL;
+    }
+    pthread_mutex_init(&a->mutex, NULL);
+    pthread_cond_init(&a->wake, NULL);
+    a->log = log;
+    a->report = report;
+    a->context = context;
+    a->wire = edx_wire_new(0);
+    a->reply = edx_pack_new();
+    a->run = edx_run_new(limits, (edx_outlet){a, report_result}, log);
+    if (!a->run || !a->wire || !a->reply) {
+        edx_analyst_free(&a);
+    }
+    return a;
+}
+
+/* ---- carrying out ---- */
+
+static void report_facts(edx_analyst *a)
+{
+    edx_report report = {.kind = EDX_REPORT_FACTS, .arrival_ns = a->arrival_ns};
+    edx_run_facts_get(a->run, &report.facts);
+    a->report(a->context, &report, NULL, 0);
+}
+
+void edx_analyst_update(edx_analyst *analyst, double t)
+{
+    edx_error err = {0};
+    if (!edx_run_active(analyst->run)) {
+        return;
+    }
+    if (edx_run_update(analyst->run, t, &err)) {
+        edx_log_write(analyst->log, EDX_LOG_ERROR, "analysis: %s", err.text);
+    }
+    analyst->changed = false;
+    report_facts(analyst);
+}
+
+static void begin(edx_analyst *a, edx_task *task)
+{
+    edx_error err = {0};
+    edx_recording_free(&a->recording);
+    memcpy(a->recording_path, task->start->recording, sizeof a->recording_path);
+    if (edx_run_begin(a->run, &task->start->begin, task->start->folder, &task->start->settings,
+                      &err)) {
+        edx_log_write(a->log, EDX_LOG_ERROR, "%s: cannot be analysed: %s",
+                      task->start->begin.head.acq, err.text);
+    }
+    a->changed = true;
+}
+
+static edx_status read_back(edx_analyst *a, edx_task *task, edx_error *err)
+{
+    edx_record record;
+    if (!a->recording) {
+        const edx_status status =
+            edx_recording_open(a->recording_path, UINT64_MAX, &a->recording, err);
+        if (status) {
+            return status;
+        }
+    }
+    const edx_status status = edx_recording_at(a->recording, task->offset, &record, err);
+    task->body = record.body;
+    task->size = record.body_size;
+    return status;
+}
+
+static void frame(edx_analyst *a, edx_task *task)
+{
+    edx_error err = {0};
+    edx_status status = EDX_OK;
+    if (task->on_disk) {
+        status = read_back(a, task, &err);
+    } else if (!task->body) {
+        task->body = edx_message_data(&task->message);
+        task->size = edx_message_size(&task->message);
+    }
+    if (status == EDX_OK) {
+        status = edx_run_frame(a->run, task->body, task->size, &task->placement, &err);
+    }
+    if (status) {
+        edx_log_write(a->log, EDX_LOG_ERROR, "a frame is recorded but not summed: %s", err.text);
+    }
+    a->arrival_ns = task->arrival_ns;
+    a->changed = true;
+}
+
+static void save(edx_analyst *a, edx_task *task)
+{
+    edx_report report = {.kind = EDX_REPORT_SAVED, .ticket = task->ticket, .state = task->state};
+    edx_run_save(a->run, task->t, task->state, task->closing, &report.error);
+    a->changed = false;
+    report_facts(a);
+    edx_run_facts_get(a->run, &report.facts);
+    a->report(a->context, &report, NULL, 0);
+}
+
+static void ask(edx_analyst *a, edx_task *task)
+{
+    edx_error err = {0};
+    const edx_node *request = NULL;
+    char cmd[32] = "";
+    size_t n = 0;
+    edx_report report = {.kind = EDX_REPORT_ANSWER, .ticket = task->ticket};
+    if (edx_wire_parse(a->wire, edx_message_data(&task->message), edx_message_size(&task->message),
+                       &request, &err) == EDX_OK) {
+        edx_node_text(edx_map_get(request, "cmd"), "cmd", cmd, sizeof cmd, &err);
+    }
+    edx_pack_reset(a->reply);
+    edx_run_answer(a->run, cmd, request, a->reply);
+    void *bytes = edx_pack_take(a->reply, &n);
+    a->report(a->context, &report, bytes, n);
+}
+
+static void configure(edx_analyst *a, edx_task *task)
+{
+    edx_error err = {0};
+    if (edx_run_configure(a->run, &task->start->settings, &err)) {
+        edx_log_write(a->log, EDX_LOG_ERROR, "settings are kept as they were: %s", err.text);
+    }
+    a->changed = true;
+}
+
+static void execute(edx_analyst *a, edx_task *task)
+{
+    switch (task->kind) {
+    case EDX_TASK_BEGIN:
+        begin(a, task);
+        break;
+    case EDX_TASK_CONFIGURE:
+        configure(a, task);
+        break;
+    case EDX_TASK_FRAME:
+        frame(a, task);
+        break;
+    case EDX_TASK_PLACE:
+        edx_run_place(a->run, &task->placement);
+        a->changed = true;
+        break;
+    case EDX_TASK_SAVE:
+        save(a, task);
+        break;
+    case EDX_TASK_FORGET:
+        edx_run_forget(a->run);
+        report_facts(a);
+        break;
+    case EDX_TASK_ASK:
+        ask(a, task);
+        break;
+    case EDX_TASK_QUIT:
+        break;
+    }
+}
+
+/* ---- queue ---- */
+
+static bool grow(edx_analyst *a)
+{
+    const size_t capacity = a->capacity ? 2 * a->capacity : 256;
+    edx_task *ring = malloc(capacity * sizeof *ring);
+    if (!ring) {
+        return false;
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        ring[i] = a->ring[(a->first + i) % a->capacity];
+    }
+    free(a->ring);
+    a->ring = ring;
+    a->first = 0;
+    a->capacity = capacity;
+    return true;
+}
+
+static size_t weight(edx_task *task)
+{
+    return edx_message_size(&task->message);
+}
+
+static edx_status push(edx_analyst *a, edx_task *task)
+{
+    pthread_mutex_lock(&a->mutex);
+    const bool room = a->n < a->capacity || grow(a);
+    if (room) {
+        a->backlog += weight(task);
+        a->ring[(a->first + a->n++) % a->capacity] = *task;
+        pthread_cond_signal(&a->wake);
+    }
+    pthread_mutex_unlock(&a->mutex);
+    if (room) {
+        edx_task_init(task, task->kind);
+    }
+    return room ? EDX_OK : EDX_E_NOMEM;
+}
+
+edx_status edx_analyst_give(edx_analyst *analyst, edx_task *task)
+{
+    if (analyst->threaded) {
+        return push(analyst, task);
+    }
+    execute(analyst, task);
+    edx_task_clear(task);
+    return EDX_OK;
+}
+
+/* The next task; false when none waits and wait is not wanted. */
+static bool pop(edx_analyst *a, bool wait, edx_task *task)
+{
+    pthread_mutex_lock(&a->mutex);
+    a->busy = !wait;
+    while (wait && a->n == 0) {
+        pthread_cond_wait(&a->wake, &a->mutex);
+    }
+    const bool got = a->n > 0;
+    if (got) {
+        *task = a->ring[a->first];
+        a->first = (a->first + 1) % a->capacity;
+        a->n--;
+        a->backlog -= weight(task);
+        a->busy = true;
+        a->done++;
+    }
+    pthread_mutex_unlock(&a->mutex);
+    return got;
+}
+
+static double unix_time(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
+}
+
+static void *work(void *argument)
+{
+    edx_analyst *a = argument;
+    bool quit = false;
+    while (!quit) {
+        edx_task task;
+        if (!pop(a, !a->changed, &task)) {
+            edx_analyst_update(a, unix_time());
+            continue;
+        }
+        quit = task.kind == EDX_TASK_QUIT;
+        execute(a, &task);
+        edx_task_clear(&task);
+    }
+    return NULL;
+}
+
+edx_status edx_analyst_start(edx_analyst *analyst, edx_error *err)
+{
+    const int rc = pthread_create(&analyst->thread, NULL, work, analyst);
+    if (rc != 0) {
+        return edx_fail(err, EDX_E_IO, "cannot start the analyst's thread: %s", strerror(rc));
+    }
+    analyst->threaded = true;
+    return EDX_OK;
+}
+
+size_t edx_analyst_backlog(edx_analyst *analyst)
+{
+    pthread_mutex_lock(&analyst->mutex);
+    const size_t backlog = analyst->backlog;
+    pthread_mutex_unlock(&analyst->mutex);
+    return backlog;
+}
+
+uint64_t edx_analyst_progress(edx_analyst *analyst, bool *busy)
+{
+    pthread_mutex_lock(&analyst->mutex);
+    const uint64_t done = analyst->done;
+    *busy = analyst->busy || analyst->n > 0;
+    pthread_mutex_unlock(&analyst->mutex);
+    return done;
+}
+
+static void stop(edx_analyst *a)
+{
+    edx_task quit;
+    edx_task_init(&quit, EDX_TASK_QUIT);
+    while (push(a, &quit) != EDX_OK) {
+        const struct timespec pause = {.tv_nsec = 10000000};
+        nanosleep(&pause, NULL); /* the queue empties by itself */
+    }
+    pthread_join(a->thread, NULL);
+    a->threaded = false;
+}
+
+void edx_analyst_free(edx_analyst **analyst)
+{
+    edx_analyst *a = *analyst;
+    if (!a) {
+        return;
+    }
+    if (a->threaded) {
+        stop(a);
+    }
+    for (size_t i = 0; i < a->n; i++) {
+        edx_task_clear(&a->ring[(a->first + i) % a->capacity]);
+    }
+    free(a->ring);
+    edx_run_free(&a->run);
+    edx_recording_free(&a->recording);
+    edx_wire_free(&a->wire);
+    edx_pack_free(&a->reply);
+    pthread_cond_destroy(&a->wake);
+    pthread_mutex_destroy(&a->mutex);
+    free(a);
+    *analyst = NULL;
+}

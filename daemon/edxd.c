@@ -1,0 +1,209 @@
+/* edxd: receives frames, keeps the cube, analyses, publishes, records. */
+#include <errno.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/config.h"
+#include "daemon/log.h"
+#include "daemon/offline.h"
+#include "daemon/receive.h"
+#include "daemon/version.h"
+
+#define EXIT_RUN 1
+#define EXIT_USAGE 2
+#define MAX_OVERRIDES 256
+
+typedef struct options {
+    const char *config_file;
+    const char *output_dir;
+    const char *overrides[MAX_OVERRIDES];
+    size_t n_overrides;
+    bool test, offline;
+} options;
+
+static const char help[] =
+    "usage: edxd [-c FILE] [-s KEY=VALUE]…             run the daemon\n"
+    "       edxd -t [-c FILE] [-s KEY=VALUE]…          check the configuration and leave\n"
+    "       edxd --offline RECORDING… -o DIR           analyse recordings, no sockets\n"
+    "\n"
+    "Sums the X-ray frames of a scanning electron microscope as they arrive and\n"
+    "publishes spectrum, line maps and composition after every frame.\n"
+    "\n"
+    "  -c, --config FILE    configuration (default: " EDX_SYSCONFDIR "/edxd/edxd.conf\n"
+    "                       if it is there, else built-in defaults)\n"
+    "  -s, --set KEY=VALUE  overrides one key; VALUE in libconfig syntax, a bare\n"
+    "                       word is a string\n"
+    "  -t, --test           checks the configuration and leaves\n"
+    "      --offline        analyses recordings (.edxr) frame by frame and writes the\n"
+    "                       same folder as a live run\n"
+    "  -o, --output DIR     where --offline puts its folders\n"
+    "      --version, --help\n"
+    "\n"
+    "Examples:\n"
+    "  edxd -s output.dir=/tmp/runs -s ingest.endpoint=tcp://microscope:5555\n"
+    "  edxd -s 'quant.lines=({line=\"Ag_La\"; k=1.44;}, {line=\"Au_Ma\"; k=1.0;})'\n"
+    "  edxd --offline monday/*.edxr -o results\n"
+    "\n"
+    "Exit status: 0 done, 1 failed at run time, 2 wrong usage or configuration.\n"
+    "See edxd(8), edxd.conf(5), edx-protocol(7).\n";
+
+static int usage(const char *text, const char *what)
+{
+    fprintf(stderr, "edxd: %s%s; try 'edxd --help'\n", text, what);
+    return EXIT_USAGE;
+}
+
+enum { OPTION_OFFLINE = 256, OPTION_VERSION, OPTION_HELP };
+
+static const struct option long_options[] = {
+    {"config", required_argument, NULL, 'c'}, {"set", required_argument, NULL, 's'},
+    {"test", no_argument, NULL, 't'},         {"offline", no_argument, NULL, OPTION_OFFLINE},
+    {"output", required_argument, NULL, 'o'}, {"version", no_argument, NULL, OPTION_VERSION},
+    {"help", no_argument, NULL, OPTION_HELP}, {NULL, 0, NULL, 0},
+};
+
+/* -1: go on; else leave with that status. */
+static int parse(int argc, char **argv, options *o)
+{
+    int c;
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":c:s:to:h", long_options, NULL)) != -1) {
+        switch (c) {
+        case 'c':
+            o->config_file = optarg;
+            break;
+        case 's':
+            if (o->n_overrides == MAX_OVERRIDES) {
+                return usage("too many -s, expected at most 256", "");
+            }
+            o->overrides[o->n_overrides++] = optarg;
+            break;
+        case 't':
+            o->test = true;
+            break;
+        case 'o':
+            o->output_dir = optarg;
+            break;
+        case OPTION_OFFLINE:
+            o->offline = true;
+            break;
+        case OPTION_VERSION:
+            printf("edxd %s\n", EDX_VERSION);
+            return 0;
+        case 'h':
+        case OPTION_HELP:
+            fputs(help, stdout);
+            return 0;
+        case ':':
+            return usage("this option wants a value: ", argv[optind - 1]);
+        default:
+            return usage("unknown option: ", argv[optind - 1]);
+        }
+    }
+    return -1;
+}
+
+static int fail(int code, const edx_error *err)
+{
+    fprintf(stderr, "edxd: %s\n", err->text);
+    return code;
+}
+
+static edx_status configure(const options *o, edx_config *config, edx_error *err)
+{
+    static const char installed[] = EDX_SYSCONFDIR "/edxd/edxd.conf";
+    edx_status status = EDX_OK;
+    edx_config_default(config);
+    if (o->config_file) {
+        status = edx_config_load(config, o->config_file, err);
+    } else if (access(installed, F_OK) == 0) {
+        status = edx_config_load(config, installed, err);
+    }
+    for (size_t i = 0; status == EDX_OK && i < o->n_overrides; i++) {
+        status = edx_config_override(config, o->overrides[i], err);
+    }
+    return status == EDX_OK ? edx_config_check(config, err) : status;
+}
+
+static int run_offline(const options *o, const edx_config *config, edx_log *log,
+                       const char *const *paths, size_t n)
+{
+    edx_error err = {0};
+    const edx_offline_options offline = {
+        .config = config,
+        .config_given = o->config_file != NULL,
+        .overrides = o->overrides,
+        .n_overrides = o->n_overrides,
+        .dir = o->output_dir,
+        .progress = isatty(STDERR_FILENO) != 0,
+    };
+    return edx_offline_run(&offline, paths, n, log, &err) ? fail(EXIT_RUN, &err) : 0;
+}
+
+/* Signals are taken from a descriptor, so every thread must have them blocked; writing to a closed
+ * pipe must not kill the daemon. */
+static int run_live(edx_config *config, edx_log *log)
+{
+    edx_error err = {0};
+#ifdef EDX_FUZZING
+    edx_fail(&err, EDX_E_STATE, "built with --enable-fuzzing: not for use beside a microscope");
+    return fail(EXIT_RUN, &err);
+#endif
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return edx_receive_run(config, log, &err) ? fail(EXIT_RUN, &err) : 0;
+}
+
+static int check_usage(const options *o, int n_paths)
+{
+    if (o->offline && n_paths == 0 && !o->test) {
+        return usage("--offline: expected at least one recording (.edxr)", "");
+    }
+    if (o->offline && !o->output_dir && !o->test) {
+        return usage("--offline: expected -o DIR, the folder for the results", "");
+    }
+    if (!o->offline && n_paths > 0) {
+        return usage("recordings are analysed with --offline … -o DIR; unexpected argument", "");
+    }
+    return !o->offline && o->output_dir ? usage("-o goes with --offline", "") : -1;
+}
+
+int main(int argc, char **argv)
+{
+    static options o;
+    static edx_config config;
+    edx_error err = {0};
+    int code = parse(argc, argv, &o);
+    if (code < 0) {
+        code = check_usage(&o, argc - optind);
+    }
+    if (code >= 0) {
+        return code;
+    }
+    if (configure(&o, &config, &err)) {
+        return fail(EXIT_USAGE, &err);
+    }
+    if (o.test) {
+        printf("edxd: the configuration is good\n");
+        return 0;
+    }
+    edx_log *log = edx_log_new("edxd");
+    if (!log) {
+        fputs("edxd: no memory to start\n", stderr);
+        return EXIT_RUN;
+    }
+    code = o.offline ? run_offline(&o, &config, log, (const char *const *)argv + optind,
+                                   (size_t)(argc - optind))
+                     : run_live(&config, log);
+    edx_log_free(&log);
+    return code;
+}

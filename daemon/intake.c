@@ -1,0 +1,837 @@
+#include "daemon/intake.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/analysis.h"
+#include "proto/recording.h"
+
+/* An acquisition, by the id that its messages carry, and where it is kept. */
+typedef struct side {
+    edx_acquisition *acquisition; /* NULL: none */
+    edx_run_file *file;           /* NULL: no folder, or not opened */
+    char stored[EDX_ACQ_SIZE];
+} side;
+
+/* A frame or end whose begin has not come. */
+typedef struct orphan {
+    struct orphan *next;
+    edx_message body, sender;
+    edx_topic topic;
+    uint64_t unix_ns;
+    int64_t monotonic_ns;
+} orphan;
+
+#define LOG_PER_SECOND 50u
+
+struct edx_intake {
+    edx_intake_options options;
+    edx_settings settings; /* for acquisitions to come */
+    edx_settings current;  /* in force */
+    edx_wire *wire;
+    edx_pack *pack;
+    edx_begin begin; /* scratch */
+    edx_frame frame;
+    side now, earlier;
+    char strange[EDX_ACQ_SIZE]; /* an id that is neither here nor on disk */
+    orphan *orphans, **last_orphan;
+    size_t orphan_bytes;
+    bool reading;       /* messages come from a recording */
+    const char *stored; /* … the one that they would go to: this folder's */
+    bool changed;
+    uint64_t bad;
+    int64_t last_ns; /* monotonic, of the last message accepted */
+    uint64_t last_unix_ns;
+    int64_t log_second;
+    unsigned log_count;
+};
+
+edx_intake *edx_intake_new(const edx_intake_options *options)
+{
+    edx_intake *in = calloc(1, sizeof *in);
+    if (!in) {
+        return NULL;
+    }
+    in->options = *options;
+    in->settings = in->current = *options->settings;
+    in->last_orphan = &in->orphans;
+    in->wire = edx_wire_new(0);
+    in->pack = edx_pack_new();
+    if (!in->wire || !in->pack) {
+        edx_intake_free(&in);
+    }
+    return in;
+}
+
+static void side_clear(side *s)
+{
+    edx_acquisition_free(&s->acquisition);
+    edx_run_file_free(&s->file);
+    s->stored[0] = '\0';
+}
+
+static void orphan_free(orphan *o)
+{
+    edx_message_close(&o->body);
+    edx_message_close(&o->sender);
+    free(o);
+}
+
+void edx_intake_free(edx_intake **intake)
+{
+    edx_intake *in = *intake;
+    if (!in) {
+        return;
+    }
+    while (in->orphans) {
+        orphan *next = in->orphans->next;
+        orphan_free(in->orphans);
+        in->orphans = next;
+    }
+    side_clear(&in->now);
+    side_clear(&in->earlier);
+    edx_wire_free(&in->wire);
+    edx_pack_free(&in->pack);
+    free(in);
+    *intake = NULL;
+}
+
+/* ---- bad messages ---- */
+
+static void log_bad(edx_intake *in, int64_t now_ns, const char *why)
+{
+    const int64_t second = now_ns / 1000000000;
+    if (second != in->log_second) {
+        in->log_second = second;
+        in->log_count = 0;
+    }
+    if (++in->log_count <= LOG_PER_SECOND) {
+        edx_log_write(in->options.log, EDX_LOG_WARNING, "bad message %" PRIu64 ": %s", in->bad,
+                      why);
+    } else if (in->log_count == LOG_PER_SECOND + 1) {
+        edx_log_write(in->options.log, EDX_LOG_WARNING,
+                      "bad messages: more than %u a second, the rest are counted only",
+                      LOG_PER_SECOND);
+    }
+}
+
+void edx_intake_bad(edx_intake *intake, const char *why)
+{
+    intake->bad++;
+    log_bad(intake, intake->last_ns, why);
+}
+
+static edx_verdict refuse(edx_intake *in, const edx_arrival *arrival, const edx_error *err)
+{
+    in->bad++;
+    log_bad(in, arrival->monotonic_ns, err->text);
+    return EDX_REFUSED;
+}
+
+/* ---- to the disk and to the analyst ---- */
+
+static void give(edx_intake *in, edx_task *task)
+{
+    if (edx_analyst_give(in->options.analyst, task)) {
+        edx_log_write(
+            in->options.log, EDX_LOG_ERROR,
+            "no memory for a task of the analyst: it is in the recording, restart edxd to "
+            "have it in the sums");
+        edx_task_clear(task);
+    }
+}
+
+static bool record(edx_intake *in, side *s, const char *topic, const void *body, size_t n,
+                   uint64_t unix_ns, uint64_t *offset)
+{
+    edx_error err = {0};
+    if (in->stored) {
+        return true;
+    }
+    const edx_status status =
+        s->file ? edx_run_file_write(s->file, topic, body, n, unix_ns, offset, &err)
+                : edx_fail(&err, EDX_E_IO, "there is no folder for %s", s->stored);
+    if (status) {
+        edx_alarms_raise(in->options.alarms, "disk", "error", 0,
+                         "cannot record: %s; free space or mend output.dir, frames are summed in "
+                         "memory until then",
+                         err.text);
+        return false;
+    }
+    edx_alarms_clear(in->options.alarms, "disk");
+    return true;
+}
+
+static void record_settings(edx_intake *in, uint64_t unix_ns)
+{
+    edx_head head = edx_acquisition_begin(in->now.acquisition)->head;
+    head.t = (double)unix_ns * 1e-9;
+    edx_config_write(in->pack, &head, &in->current);
+    if (edx_pack_status(in->pack) == EDX_OK) {
+        record(in, &in->now, EDX_TOPIC_CONFIG, edx_pack_data(in->pack), edx_pack_size(in->pack),
+               unix_ns, NULL);
+    }
+}
+
+static void give_save(edx_intake *in, uint64_t ticket, edx_state state)
+{
+    edx_task task;
+    edx_task_init(&task, EDX_TASK_SAVE);
+    task.ticket = ticket;
+    task.state = state;
+    task.t = (double)in->last_unix_ns * 1e-9;
+    task.closing = calloc(1, sizeof *task.closing);
+    if (!task.closing) {
+        edx_log_write(in->options.log, EDX_LOG_ERROR, "no memory to save");
+        return;
+    }
+    if (in->now.acquisition) {
+        task.closing->tally = edx_acquisition_tally(in->now.acquisition);
+    }
+    task.closing->bad = in->bad;
+    task.closing->n_alarms = in->options.alarms->n;
+    memcpy(task.closing->alarms, in->options.alarms->alarm, sizeof task.closing->alarms);
+    in->changed = false;
+    give(in, &task);
+}
+
+static void give_place(edx_intake *in, const edx_placement *placement)
+{
+    if (placement->n_incomplete > 0) {
+        edx_task task;
+        edx_task_init(&task, EDX_TASK_PLACE);
+        task.placement = *placement;
+        give(in, &task);
+    }
+}
+
+static edx_start *start_new(edx_intake *in)
+{
+    edx_start *start = calloc(1, sizeof *start);
+    if (!start) {
+        edx_log_write(in->options.log, EDX_LOG_ERROR, "no memory to begin an acquisition");
+        return NULL;
+    }
+    start->settings = in->current;
+    return start;
+}
+
+static void give_begin(edx_intake *in)
+{
+    edx_task task;
+    edx_task_init(&task, EDX_TASK_BEGIN);
+    task.start = start_new(in);
+    if (!task.start) {
+        return;
+    }
+    task.start->begin = *edx_acquisition_begin(in->now.acquisition);
+    snprintf(task.start->begin.head.acq, EDX_ACQ_SIZE, "%s", in->now.stored);
+    if (in->now.file) {
+        snprintf(task.start->folder, sizeof task.start->folder, "%s",
+                 edx_run_file_folder(in->now.file));
+        snprintf(task.start->recording, sizeof task.start->recording, "%s",
+                 edx_run_file_recording(in->now.file));
+    }
+    give(in, &task);
+}
+
+static void give_settings(edx_intake *in)
+{
+    edx_task task;
+    edx_task_init(&task, EDX_TASK_CONFIGURE);
+    task.start = start_new(in);
+    if (task.start) {
+        give(in, &task);
+        in->changed = true;
+    }
+}
+
+/* ---- the running acquisition ---- */
+
+/* Ends it as if edx.end had come, and saves it unless it is saved as it stands. */
+static void close_running(edx_intake *in, uint64_t ticket)
+{
+    edx_placement placement;
+    if (in->now.acquisition &&
+        edx_acquisition_end(in->now.acquisition, NULL, &placement, NULL) == EDX_OK) {
+        give_place(in, &placement);
+    }
+    if (in->changed || ticket) {
+        give_save(in, ticket, EDX_FINISHED);
+    }
+}
+
+static void open_folder(edx_intake *in, const char *acq)
+{
+    edx_error err = {0};
+    snprintf(in->now.stored, EDX_ACQ_SIZE, "%s", acq);
+    const edx_status status =
+        in->stored
+            ? edx_journal_reopen(in->options.journal, in->stored, &in->now.file, &err)
+            : edx_journal_create(in->options.journal, acq, in->now.stored, &in->now.file, &err);
+    if (in->stored) {
+        snprintf(in->now.stored, EDX_ACQ_SIZE, "%s", in->stored);
+    }
+    if (status) {
+        edx_alarms_raise(in->options.alarms, "disk", "error", 0, "%s; frames are summed in memory",
+                         err.text);
+    }
+}
+
+static void adopt_orphans(edx_intake *in);
+
+static edx_verdict take_begin(edx_intake *in, edx_arrival *arrival, const edx_node *body,
+                              edx_error *err)
+{
+    if (in->now.acquisition &&
+        edx_acquisition_is_repeat(in->now.acquisition, arrival->body, arrival->size)) {
+        return EDX_REPEAT;
+    }
+    if (edx_begin_read(body, &in->options.limits, &in->begin, err)) {
+        edx_error_prefix(err, EDX_TOPIC_BEGIN);
+        return refuse(in, arrival, err);
+    }
+    edx_acquisition *fresh = edx_acquisition_new(&in->begin, arrival->body, arrival->size);
+    if (!fresh) {
+        edx_fail(err, EDX_E_NOMEM, EDX_TOPIC_BEGIN ": no memory");
+        return refuse(in, arrival, err);
+    }
+    if (in->now.acquisition) {
+        close_running(in, 0);
+        side_clear(&in->earlier);
+        in->earlier = in->now;
+    }
+    in->now = (side){.acquisition = fresh};
+    in->strange[0] = '\0';
+    in->current = in->settings;
+    in->changed = true;
+    edx_alarms_begin(in->options.alarms);
+    open_folder(in, in->begin.head.acq);
+    record(in, &in->now, EDX_TOPIC_BEGIN, arrival->body, arrival->size, arrival->unix_ns, NULL);
+    record_settings(in, arrival->unix_ns);
+    give_begin(in);
+    edx_log_write(in->options.log, EDX_LOG_NOTICE,
+                  "%s: begins: %u x %u pixels, %u channels, %" PRIu64 " frames expected",
+                  in->now.stored, in->begin.rows, in->begin.cols, in->begin.channels,
+                  in->begin.frames);
+    adopt_orphans(in);
+    return EDX_ACCEPTED;
+}
+
+static void give_frame(edx_intake *in, edx_arrival *arrival, const edx_placement *placement,
+                       bool recorded, uint64_t offset)
+{
+    edx_task task;
+    edx_task_init(&task, EDX_TASK_FRAME);
+    task.placement = *placement;
+    task.arrival_ns = arrival->monotonic_ns;
+    task.t = (double)arrival->unix_ns * 1e-9;
+    const bool full = edx_analyst_backlog(in->options.analyst) > in->options.queue_bytes;
+    if (!arrival->owner) {
+        task.body = arrival->body;
+        task.size = arrival->size;
+    } else if (full && recorded && edx_journal_records(in->options.journal)) {
+        task.on_disk = true;
+        task.offset = offset;
+    } else {
+        edx_message_move(&task.message, arrival->owner);
+    }
+    give(in, &task);
+}
+
+static void report_loss(edx_intake *in)
+{
+    const edx_tally tally = edx_acquisition_tally(in->now.acquisition);
+    if (tally.lost > 0) {
+        edx_alarms_raise(in->options.alarms, "loss", "warning", (int64_t)tally.frame,
+                         "%" PRIu64 " frame messages did not arrive; over \"sub\" messages can be "
+                         "lost, ingest.pattern \"router\" loses none",
+                         tally.lost);
+    } else {
+        edx_alarms_clear(in->options.alarms, "loss");
+    }
+}
+
+/* Of the running acquisition. */
+static edx_verdict take_frame(edx_intake *in, edx_arrival *arrival, edx_error *err)
+{
+    edx_placement placement;
+    uint64_t offset = 0;
+    bool recorded = record(in, &in->now, EDX_TOPIC_FRAME, arrival->body, arrival->size,
+                           arrival->unix_ns, &offset);
+    if (!recorded && in->options.must_record) {
+        edx_fail(err, EDX_E_IO, "cannot be recorded now, send it again");
+        return EDX_HELD;
+    }
+    if (edx_acquisition_frame(in->now.acquisition, &in->frame, &placement, err)) {
+        return refuse(in, arrival, err);
+    }
+    give_frame(in, arrival, &placement, recorded, offset);
+    in->changed = true;
+    if (placement.finish) {
+        give_save(in, 0, EDX_FINISHED);
+    }
+    report_loss(in);
+    return EDX_ACCEPTED;
+}
+
+static edx_verdict take_end(edx_intake *in, side *s, edx_arrival *arrival, const edx_end *end)
+{
+    edx_placement placement;
+    if (edx_acquisition_end(s->acquisition, end, &placement, NULL) == EDX_E_DUPLICATE) {
+        return EDX_REPEAT;
+    }
+    record(in, s, EDX_TOPIC_END, arrival->body, arrival->size, arrival->unix_ns, NULL);
+    if (s == &in->now) {
+        give_place(in, &placement);
+        report_loss(in);
+        edx_log_write(in->options.log, EDX_LOG_NOTICE,
+                      "%s: ends (%s): %" PRIu64 " messages, %" PRIu64 " lost", s->stored,
+                      end->reason, end->messages, edx_acquisition_tally(s->acquisition).lost);
+        if (in->changed) {
+            give_save(in, 0, EDX_FINISHED);
+        }
+    }
+    return EDX_ACCEPTED;
+}
+
+/* ---- whose message is it ---- */
+
+static bool is_side(const side *s, const char *acq)
+{
+    return s->acquisition && strcmp(edx_acquisition_begin(s->acquisition)->head.acq, acq) == 0;
+}
+
+/* Takes one record of an earlier recording into its acquisition's account. */
+static void recall_record(edx_intake *in, edx_wire *wire, const edx_record *r, side *s)
+{
+    const edx_node *body;
+    edx_placement placement;
+    edx_end end;
+    if (edx_wire_parse(wire, r->body, r->body_size, &body, NULL)) {
+        return;
+    }
+    const edx_topic topic = edx_topic_parse(r->topic, r->topic_size);
+    if (topic == EDX_TOPIC_IS_BEGIN && !s->acquisition &&
+        edx_begin_read(body, &in->options.limits, &in->begin, NULL) == EDX_OK) {
+        s->acquisition = edx_acquisition_new(&in->begin, r->body, r->body_size);
+    } else if (topic == EDX_TOPIC_IS_FRAME && s->acquisition &&
+               edx_frame_read(body, edx_acquisition_begin(s->acquisition), &in->options.limits,
+                              &in->frame, NULL) == EDX_OK &&
+               edx_acquisition_judge(s->acquisition, &in->frame, NULL) == EDX_OK) {
+        edx_acquisition_frame(s->acquisition, &in->frame, &placement, NULL);
+    } else if (topic == EDX_TOPIC_IS_END && s->acquisition &&
+               edx_end_read(body, &end, NULL) == EDX_OK) {
+        edx_acquisition_end(s->acquisition, &end, &placement, NULL);
+    }
+}
+
+/* An earlier acquisition as its recording tells it, ready to be appended to. */
+static bool recall(edx_intake *in, const char *acq)
+{
+    char path[EDX_PATH_SIZE];
+    edx_recording *recording = NULL;
+    edx_record r;
+    side found = {0};
+    edx_wire *wire = edx_wire_new(0);
+    if (!wire || edx_journal_find(in->options.journal, acq, found.stored) ||
+        !edx_journal_records(in->options.journal)) {
+        edx_wire_free(&wire);
+        return false;
+    }
+    edx_journal_recording_path(in->options.journal, found.stored, path);
+    if (edx_recording_open(path, UINT64_MAX, &recording, NULL) == EDX_OK) {
+        edx_status status = EDX_OK;
+        while (status == EDX_OK || status == EDX_E_DAMAGED) {
+            status = edx_recording_next(recording, &r, NULL);
+            if (status == EDX_OK) {
+                recall_record(in, wire, &r, &found);
+            }
+        }
+    }
+    edx_recording_free(&recording);
+    edx_wire_free(&wire);
+    if (!is_side(&found, acq) ||
+        edx_journal_reopen(in->options.journal, found.stored, &found.file, NULL)) {
+        side_clear(&found);
+        return false;
+    }
+    side_clear(&in->earlier);
+    in->earlier = found;
+    return true;
+}
+
+/* NULL: no begin of that name is known. */
+static side *whose(edx_intake *in, const char *acq)
+{
+    if (is_side(&in->now, acq)) {
+        return &in->now;
+    }
+    if (is_side(&in->earlier, acq)) {
+        return &in->earlier;
+    }
+    if (in->reading || strcmp(in->strange, acq) == 0) {
+        return NULL;
+    }
+    if (recall(in, acq)) {
+        return &in->earlier;
+    }
+    snprintf(in->strange, sizeof in->strange, "%s", acq);
+    return NULL;
+}
+
+/* ---- messages whose begin has not come ---- */
+
+static edx_verdict wait_for_begin(edx_intake *in, edx_arrival *arrival, edx_topic topic,
+                                  const char *acq, edx_error *err)
+{
+    orphan *o = NULL;
+    if (in->orphan_bytes + arrival->size > in->options.waiting_bytes) {
+        edx_fail(err, EDX_E_LIMIT, "acquisition %s has no begin, and more than %zu MB wait already",
+                 acq, in->options.waiting_bytes >> 20);
+        return refuse(in, arrival, err);
+    }
+    o = calloc(1, sizeof *o);
+    if (!o) {
+        edx_fail(err, EDX_E_NOMEM, "no memory for a message that waits for its begin");
+        return refuse(in, arrival, err);
+    }
+    edx_message_init(&o->body);
+    edx_message_init(&o->sender);
+    if (arrival->owner) {
+        edx_message_move(&o->body, arrival->owner);
+    } else {
+        edx_message_set(&o->body, arrival->body, arrival->size);
+    }
+    if (arrival->sender) {
+        edx_message_share(&o->sender, arrival->sender);
+    }
+    o->topic = topic;
+    o->unix_ns = arrival->unix_ns;
+    o->monotonic_ns = arrival->monotonic_ns;
+    in->orphan_bytes += edx_message_size(&o->body);
+    *in->last_orphan = o;
+    in->last_orphan = &o->next;
+    edx_alarms_raise(in->options.alarms, "no-begin", "warning", 0,
+                     "frames of acquisition %s wait for its edx.begin; send it again", acq);
+    return EDX_WAITING;
+}
+
+/* After a begin, everything that waited is looked at once more; what still has none waits on. */
+static void adopt_orphans(edx_intake *in)
+{
+    orphan *list = in->orphans;
+    in->orphans = NULL;
+    in->last_orphan = &in->orphans;
+    in->orphan_bytes = 0;
+    while (list) {
+        orphan *o = list;
+        list = o->next;
+        edx_error err = {0};
+        edx_receipt receipt;
+        const char *topic = o->topic == EDX_TOPIC_IS_END ? EDX_TOPIC_END : EDX_TOPIC_FRAME;
+        edx_arrival arrival = {.topic = topic,
+                               .topic_size = strlen(topic),
+                               .body = edx_message_data(&o->body),
+                               .size = edx_message_size(&o->body),
+                               .owner = &o->body,
+                               .sender = &o->sender,
+                               .unix_ns = o->unix_ns,
+                               .monotonic_ns = o->monotonic_ns};
+        const edx_verdict verdict = edx_intake_message(in, &arrival, &receipt, &err);
+        if (verdict != EDX_WAITING && in->options.settled) {
+            in->options.settled(in->options.context, &o->sender, &receipt, verdict, &err);
+        }
+        orphan_free(o);
+    }
+    if (!in->orphans) {
+        edx_alarms_clear(in->options.alarms, "no-begin");
+    }
+}
+
+/* ---- one message ---- */
+
+static edx_verdict route_frame(edx_intake *in, side *s, edx_arrival *arrival, const edx_node *body,
+                               edx_receipt *receipt, edx_error *err)
+{
+    edx_status status = edx_frame_read(body, edx_acquisition_begin(s->acquisition),
+                                       &in->options.limits, &in->frame, err);
+    if (status == EDX_OK) {
+        receipt->has_seq = true;
+        receipt->seq = in->frame.seq;
+        status = edx_acquisition_judge(s->acquisition, &in->frame, err);
+    }
+    if (status == EDX_E_DUPLICATE) {
+        edx_acquisition_repeat(s->acquisition);
+        return EDX_REPEAT;
+    }
+    if (status) {
+        edx_error_prefix(err, EDX_TOPIC_FRAME " of %s", s->stored);
+        return refuse(in, arrival, err);
+    }
+    if (s == &in->now) {
+        return take_frame(in, arrival, err);
+    }
+    edx_placement placement;
+    if (!record(in, s, EDX_TOPIC_FRAME, arrival->body, arrival->size, arrival->unix_ns, NULL)) {
+        return EDX_HELD;
+    }
+    edx_acquisition_frame(s->acquisition, &in->frame, &placement, NULL);
+    edx_log_write(in->options.log, EDX_LOG_NOTICE,
+                  "%s: a late frame went into its recording, not into the live sum", s->stored);
+    return EDX_ACCEPTED;
+}
+
+static edx_verdict route_end(edx_intake *in, side *s, edx_arrival *arrival, const edx_node *body,
+                             edx_error *err)
+{
+    edx_end end;
+    if (edx_end_read(body, &end, err)) {
+        edx_error_prefix(err, EDX_TOPIC_END " of %s", s->stored);
+        return refuse(in, arrival, err);
+    }
+    return take_end(in, s, arrival, &end);
+}
+
+static edx_verdict take_config(edx_intake *in, edx_arrival *arrival, const edx_node *body,
+                               edx_error *err)
+{
+    edx_settings settings;
+    if (edx_config_read(body, &settings, err)) {
+        edx_error_prefix(err, EDX_TOPIC_CONFIG);
+        return refuse(in, arrival, err);
+    }
+    if (in->options.replay_settings && in->now.acquisition) {
+        in->current = settings;
+        if (in->options.adjust) {
+            in->options.adjust(in->options.context, &in->current);
+        }
+        give_settings(in);
+    }
+    return EDX_ACCEPTED;
+}
+
+static edx_verdict route(edx_intake *in, edx_topic topic, edx_arrival *arrival,
+                         const edx_node *body, edx_receipt *receipt, edx_error *err)
+{
+    if (topic == EDX_TOPIC_IS_BEGIN) {
+        return take_begin(in, arrival, body, err);
+    }
+    if (topic == EDX_TOPIC_IS_CONFIG) {
+        return take_config(in, arrival, body, err);
+    }
+    side *s = whose(in, receipt->acq);
+    if (!s) {
+        return wait_for_begin(in, arrival, topic, receipt->acq, err);
+    }
+    return topic == EDX_TOPIC_IS_END ? route_end(in, s, arrival, body, err)
+                                     : route_frame(in, s, arrival, body, receipt, err);
+}
+
+static edx_status check_envelope(edx_intake *in, edx_topic topic, const edx_arrival *arrival,
+                                 edx_error *err)
+{
+    if (topic == EDX_TOPIC_IS_OTHER || (topic == EDX_TOPIC_IS_CONFIG && !in->reading)) {
+        return edx_fail(err, EDX_E_UNKNOWN,
+                        "topic '%.*s', expected edx.begin, edx.frame or edx.end",
+                        (int)(arrival->topic_size > 40 ? 40 : arrival->topic_size),
+                        (const char *)arrival->topic);
+    }
+    if (arrival->size > in->options.limits.max_message_bytes) {
+        return edx_fail(err, EDX_E_LIMIT,
+                        "%.*s: %zu bytes, expected at most %" PRIu64 " (limits.max_message_MB)",
+                        (int)arrival->topic_size, (const char *)arrival->topic, arrival->size,
+                        in->options.limits.max_message_bytes);
+    }
+    return EDX_OK;
+}
+
+edx_verdict edx_intake_message(edx_intake *intake, edx_arrival *arrival, edx_receipt *receipt,
+                               edx_error *err)
+{
+    const edx_node *body;
+    edx_head head;
+    edx_receipt mine = {0};
+    edx_receipt *r = receipt ? receipt : &mine;
+    *r = mine;
+    r->topic = edx_topic_parse(arrival->topic, arrival->topic_size);
+    if (check_envelope(intake, r->topic, arrival, err)) {
+        return refuse(intake, arrival, err);
+    }
+    edx_status status = edx_wire_parse(intake->wire, arrival->body, arrival->size, &body, err);
+    if (status == EDX_OK) {
+        status = edx_head_read(body, &head, err);
+    }
+    if (status) {
+        edx_error_prefix(err, "%.*s", (int)arrival->topic_size, (const char *)arrival->topic);
+        return refuse(intake, arrival, err);
+    }
+    memcpy(r->acq, head.acq, sizeof r->acq);
+    const edx_verdict verdict = route(intake, r->topic, arrival, body, r, err);
+    if (verdict == EDX_ACCEPTED) {
+        intake->last_ns = arrival->monotonic_ns;
+        intake->last_unix_ns = arrival->unix_ns;
+    }
+    return verdict;
+}
+
+/* ---- recordings ---- */
+
+#define PROGRESS_EVERY 16
+
+static void replay_record(edx_intake *in, const edx_record *r)
+{
+    edx_error err = {0};
+    edx_arrival arrival = {.topic = r->topic,
+                           .topic_size = r->topic_size,
+                           .body = r->body,
+                           .size = r->body_size,
+                           .unix_ns = r->arrival_ns,
+                           .monotonic_ns = (int64_t)r->arrival_ns};
+    edx_intake_message(in, &arrival, NULL, &err);
+}
+
+static void replay_all(edx_intake *in, const char *path, edx_recording *recording,
+                       void (*progress)(void *context, double share), void *context)
+{
+    edx_status status = EDX_OK;
+    for (uint64_t n = 0; status == EDX_OK || status == EDX_E_DAMAGED; n++) {
+        edx_record r;
+        edx_error err = {0};
+        status = edx_recording_next(recording, &r, &err);
+        if (status == EDX_OK) {
+            replay_record(in, &r);
+        } else if (status != EDX_E_END) {
+            edx_log_write(in->options.log, EDX_LOG_WARNING, "%s: %s", path, err.text);
+        }
+        if (progress && n % PROGRESS_EVERY == 0) {
+            progress(context, (double)edx_recording_position(recording) /
+                                  (double)(edx_recording_file_size(recording) + 1));
+        }
+    }
+}
+
+edx_status edx_intake_replay(edx_intake *intake, const char *path, const char *stored,
+                             void (*progress)(void *context, double share), void *context,
+                             edx_error *err)
+{
+    edx_recording *recording = NULL;
+    const edx_status status =
+        edx_recording_open(path, intake->options.limits.max_message_bytes + 1024, &recording, err);
+    if (status) {
+        return status;
+    }
+    intake->reading = true;
+    intake->stored = stored;
+    replay_all(intake, path, recording, progress, context);
+    intake->reading = false;
+    intake->stored = NULL;
+    edx_recording_free(&recording);
+    return EDX_OK;
+}
+
+/* ---- orders ---- */
+
+static edx_status need_acquisition(const edx_intake *in, edx_error *err)
+{
+    return in->now.acquisition
+               ? EDX_OK
+               : edx_fail(
+                     err, EDX_E_STATE,
+                     "there is no acquisition, expected an edx.begin from the instrument first");
+}
+
+edx_status edx_intake_stop(edx_intake *intake, uint64_t ticket, edx_error *err)
+{
+    const edx_status status = need_acquisition(intake, err);
+    if (status == EDX_OK) {
+        close_running(intake, ticket);
+    }
+    return status;
+}
+
+edx_status edx_intake_save(edx_intake *intake, uint64_t ticket, edx_error *err)
+{
+    const edx_status status = need_acquisition(intake, err);
+    if (status == EDX_OK) {
+        const bool finished = edx_acquisition_finished(intake->now.acquisition);
+        give_save(intake, ticket, finished ? EDX_FINISHED : EDX_ACQUIRING);
+        intake->changed = !finished;
+    }
+    return status;
+}
+
+void edx_intake_reset(edx_intake *intake, uint64_t ticket)
+{
+    edx_task task;
+    if (intake->now.acquisition) {
+        close_running(intake, ticket);
+    }
+    edx_task_init(&task, EDX_TASK_FORGET);
+    give(intake, &task);
+    side_clear(&intake->earlier);
+    intake->earlier = intake->now;
+    intake->now = (side){0};
+    intake->changed = false;
+    edx_alarms_begin(intake->options.alarms);
+}
+
+void edx_intake_save_changes(edx_intake *intake)
+{
+    if (intake->changed && intake->now.acquisition &&
+        edx_acquisition_finished(intake->now.acquisition)) {
+        give_save(intake, 0, EDX_FINISHED);
+    }
+}
+
+edx_status edx_intake_set(edx_intake *intake, const edx_settings *settings, edx_error *err)
+{
+    if (intake->now.acquisition) {
+        const edx_begin *begin = edx_acquisition_begin(intake->now.acquisition);
+        const edx_status status = edx_analysis_check(begin, settings, err);
+        if (status) {
+            return status;
+        }
+    }
+    intake->settings = intake->current = *settings;
+    if (intake->now.acquisition) {
+        record_settings(intake, intake->last_unix_ns);
+        give_settings(intake);
+    }
+    return EDX_OK;
+}
+
+edx_status edx_intake_sync(edx_intake *intake, edx_error *err)
+{
+    edx_status status = EDX_OK;
+    if (intake->now.file) {
+        status = edx_run_file_sync(intake->now.file, err);
+    }
+    if (intake->earlier.file && status == EDX_OK) {
+        status = edx_run_file_sync(intake->earlier.file, err);
+    }
+    return status;
+}
+
+void edx_intake_facts_get(const edx_intake *intake, edx_intake_facts *out)
+{
+    const edx_acquisition *a = intake->now.acquisition;
+    *out = (edx_intake_facts){.bad = intake->bad,
+                              .changed = intake->changed,
+                              .waits = intake->orphans != NULL,
+                              .last_ns = intake->last_ns};
+    if (a) {
+        out->active = true;
+        out->finished = edx_acquisition_finished(a);
+        out->expected = edx_acquisition_begin(a)->frames;
+        out->tally = edx_acquisition_tally(a);
+        memcpy(out->stored, intake->now.stored, sizeof out->stored);
+    }
+}
+
+const edx_begin *edx_intake_begin(const edx_intake *intake)
+{
+    return intake->now.acquisition ? edx_acquisition_begin(intake->now.acquisition) : NULL;
+}

@@ -1,0 +1,459 @@
+#include "daemon/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/analysis.h"
+#include "daemon/answer.h"
+#include "daemon/status.h"
+#include "daemon/store.h"
+#include "daemon/version.h"
+
+/* Messages of one scan frame that waits for its other rows, one behind the other. */
+typedef struct waiting {
+    bool used;
+    uint64_t frame;
+    unsigned char *bytes;
+    size_t size, capacity; /* each message: u64 length, body */
+} waiting;
+
+struct edx_run {
+    edx_limits limits;
+    edx_outlet outlet;
+    edx_log *log;
+    edx_begin begin;
+    char folder[4096];
+    edx_analysis *analysis;
+    edx_events_buffer *events;
+    edx_wire *wire;
+    edx_frame frame;
+    edx_pack *pack;
+    waiting waiting[EDX_WAITING_FRAMES];
+    bool profile_failed;
+    edx_result_head head; /* of the newest results */
+};
+
+edx_run *edx_run_new(const edx_limits *limits, edx_outlet outlet, edx_log *log)
+{
+    edx_run *run = calloc(1, sizeof *run);
+    if (!run) {
+        return NULL;
+    }
+    run->limits = *limits;
+    run->outlet = outlet;
+    run->log = log;
+    run->events = edx_events_buffer_new();
+    run->wire = edx_wire_new(0);
+    run->pack = edx_pack_new();
+    if (!run->events || !run->wire || !run->pack) {
+        edx_run_free(&run);
+    }
+    return run;
+}
+
+void edx_run_free(edx_run **run)
+{
+    if (!*run) {
+        return;
+    }
+    edx_run_forget(*run);
+    for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
+        free((*run)->waiting[i].bytes);
+    }
+    edx_events_buffer_free(&(*run)->events);
+    edx_wire_free(&(*run)->wire);
+    edx_pack_free(&(*run)->pack);
+    free(*run);
+    *run = NULL;
+}
+
+void edx_run_forget(edx_run *run)
+{
+    edx_analysis_free(&run->analysis);
+    for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
+        run->waiting[i].used = false;
+    }
+    run->profile_failed = false;
+    run->head = (edx_result_head){0};
+}
+
+bool edx_run_active(const edx_run *run)
+{
+    return run->analysis != NULL;
+}
+
+/* ---- life ---- */
+
+/* A line scan has no pixels to bin across it. */
+static void narrow_bins(const edx_run *run, edx_settings *settings)
+{
+    const uint32_t shorter = run->begin.rows < run->begin.cols ? run->begin.rows : run->begin.cols;
+    if (settings->analysis.bin_pixels > shorter) {
+        settings->analysis.bin_pixels = 1;
+    }
+}
+
+/* Settings that fit every begin: counts must be summed even where the configured lines cannot be.
+ */
+static edx_status begin_plain(edx_run *run, edx_error *err)
+{
+    edx_begin begin = run->begin;
+    edx_settings plain;
+    edx_settings_default(&plain);
+    plain.analysis.bin_energy = plain.analysis.bin_pixels = 1;
+    begin.n_elements = 0;
+    return edx_analysis_new(&begin, &plain, &run->analysis, err);
+}
+
+edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folder,
+                         const edx_settings *settings, edx_error *err)
+{
+    edx_error why = {0};
+    edx_run_forget(run);
+    run->begin = *begin;
+    snprintf(run->folder, sizeof run->folder, "%s", folder);
+    edx_settings fitted = *settings;
+    narrow_bins(run, &fitted);
+    if (edx_analysis_new(&run->begin, &fitted, &run->analysis, &why) == EDX_OK) {
+        return EDX_OK;
+    }
+    edx_log_write(run->log, EDX_LOG_ERROR,
+                  "%s: %s; only the sum is computed until the settings fit", begin->head.acq,
+                  why.text);
+    return begin_plain(run, err);
+}
+
+edx_status edx_run_configure(edx_run *run, const edx_settings *settings, edx_error *err)
+{
+    run->profile_failed = false;
+    edx_settings fitted = *settings;
+    narrow_bins(run, &fitted);
+    return run->analysis ? edx_analysis_configure(run->analysis, &fitted, err) : EDX_OK;
+}
+
+/* ---- frames ---- */
+
+static waiting *waiting_find(edx_run *run, uint64_t frame)
+{
+    for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
+        if (run->waiting[i].used && run->waiting[i].frame == frame) {
+            return &run->waiting[i];
+        }
+    }
+    return NULL;
+}
+
+static waiting *waiting_take(edx_run *run, uint64_t frame)
+{
+    waiting *w = waiting_find(run, frame);
+    for (int i = 0; !w && i < EDX_WAITING_FRAMES; i++) {
+        if (!run->waiting[i].used) {
+            w = &run->waiting[i];
+            w->used = true;
+            w->frame = frame;
+            w->size = 0;
+        }
+    }
+    return w;
+}
+
+static edx_status wait_rows(edx_run *run, uint64_t frame, const void *body, size_t n,
+                            edx_error *err)
+{
+    waiting *w = waiting_take(run, frame);
+    const uint64_t length = n;
+    if (!w) {
+        return edx_fail(err, EDX_E_STATE, "more frames wait for rows than there can be");
+    }
+    if (w->size + sizeof length + n > w->capacity) {
+        const size_t capacity = 2 * w->capacity + sizeof length + n;
+        unsigned char *grown = realloc(w->bytes, capacity);
+        if (!grown) {
+            return edx_fail(err, EDX_E_NOMEM, "no memory for rows that wait");
+        }
+        w->bytes = grown;
+        w->capacity = capacity;
+    }
+    memcpy(w->bytes + w->size, &length, sizeof length);
+    memcpy(w->bytes + w->size + sizeof length, body, n);
+    w->size += sizeof length + n;
+    return EDX_OK;
+}
+
+static edx_status add(edx_run *run, const edx_frame *frame, edx_error *err)
+{
+    edx_events events;
+    const edx_status status = edx_events_from_frame(run->events, frame, &events, err);
+    return status ? status : edx_analysis_add(run->analysis, frame, &events, err);
+}
+
+static edx_status decode(edx_run *run, const void *body, size_t n, edx_frame *frame, edx_error *err)
+{
+    const edx_node *root;
+    const edx_status status = edx_wire_parse(run->wire, body, n, &root, err);
+    return status ? status : edx_frame_read(root, &run->begin, &run->limits, frame, err);
+}
+
+/* Sums the rows of frame that wait; none may wait. */
+static edx_status add_waiting(edx_run *run, uint64_t frame, edx_error *err)
+{
+    waiting *w = waiting_find(run, frame);
+    edx_status status = EDX_OK;
+    for (size_t at = 0; w && at < w->size && status == EDX_OK;) {
+        uint64_t length;
+        memcpy(&length, w->bytes + at, sizeof length);
+        at += sizeof length;
+        status = decode(run, w->bytes + at, length, &run->frame, err);
+        if (status == EDX_OK) {
+            status = add(run, &run->frame, err);
+        }
+        at += length;
+    }
+    if (w) {
+        w->used = false;
+    }
+    return status;
+}
+
+void edx_run_place(edx_run *run, const edx_placement *placement)
+{
+    for (uint32_t i = 0; run->analysis && i < placement->n_incomplete; i++) {
+        edx_error err = {0};
+        if (add_waiting(run, placement->incomplete[i], &err)) {
+            edx_log_write(run->log, EDX_LOG_ERROR, "%s: frame %llu is not summed: %s",
+                          run->begin.head.acq, (unsigned long long)placement->incomplete[i],
+                          err.text);
+        }
+        edx_analysis_frame(run->analysis, placement->incomplete[i], false);
+        edx_log_write(run->log, EDX_LOG_WARNING,
+                      "%s: frame %llu is summed with rows missing: not all of its messages came",
+                      run->begin.head.acq, (unsigned long long)placement->incomplete[i]);
+    }
+}
+
+edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_placement *placement,
+                         edx_error *err)
+{
+    if (!run->analysis) {
+        return edx_fail(err, EDX_E_STATE, "no acquisition");
+    }
+    edx_status status = decode(run, body, n, &run->frame, err);
+    if (status) {
+        return status;
+    }
+    if (!placement->finish) {
+        edx_run_place(run, placement);
+    }
+    const uint64_t index = run->frame.frame;
+    if (!placement->place) {
+        return wait_rows(run, index, body, n, err);
+    }
+    status = add(run, &run->frame, err);
+    if (status == EDX_OK) {
+        status = add_waiting(run, index, err);
+    }
+    edx_analysis_frame(run->analysis, index, placement->complete);
+    if (placement->finish) { /* behind the frame that finishes the acquisition */
+        edx_run_place(run, placement);
+    }
+    return status;
+}
+
+/* ---- results ---- */
+
+static void publish(edx_run *run, edx_result_topic topic)
+{
+    size_t n = 0;
+    void *bytes = edx_pack_take(run->pack, &n);
+    if (!bytes) {
+        edx_log_write(run->log, EDX_LOG_ERROR, "%s: no memory to publish",
+                      edx_result_topic_name(topic));
+    } else if (run->outlet.publish) {
+        run->outlet.publish(run->outlet.context, topic, bytes, n);
+    } else {
+        free(bytes);
+    }
+}
+
+/* The configured line profile; false when there is none. */
+static bool profile(edx_run *run, edx_profile_result *out)
+{
+    const edx_settings *s = edx_analysis_settings(run->analysis);
+    edx_error err = {0};
+    if (isnan(s->analysis.profile.from_nm[0]) || isnan(s->analysis.profile.to_nm[0]) ||
+        run->profile_failed) {
+        return false;
+    }
+    if (edx_analysis_profile(run->analysis, s->analysis.profile.from_nm, s->analysis.profile.to_nm,
+                             s->analysis.profile.width_nm, out, &err)) {
+        run->profile_failed = true;
+        edx_log_write(run->log, EDX_LOG_ERROR, "analysis.profile: %s", err.text);
+        return false;
+    }
+    out->head = run->head;
+    return true;
+}
+
+/* Calls each(run, topic) with every result written into run->pack in turn. */
+static void for_each_result(edx_run *run, edx_results *results, double t,
+                            void each(edx_run *run, edx_result_topic topic, void *context),
+                            void *context)
+{
+    edx_profile_result line;
+    run->head = results->head;
+    run->head.head = run->begin.head;
+    run->head.head.t = t;
+    results->spectrum.head = results->maps.head = run->head;
+    edx_spectrum_write(run->pack, &results->spectrum);
+    each(run, EDX_SPECTRUM, context);
+    if (results->has_maps) {
+        edx_maps_write(run->pack, &results->maps);
+        each(run, EDX_MAPS, context);
+    }
+    if (profile(run, &line)) {
+        edx_profile_write(run->pack, &line);
+        each(run, EDX_PROFILE, context);
+    }
+}
+
+static void publish_each(edx_run *run, edx_result_topic topic, void *context)
+{
+    (void)context;
+    publish(run, topic);
+}
+
+edx_status edx_run_update(edx_run *run, double t, edx_error *err)
+{
+    edx_results results;
+    if (!run->analysis) {
+        return edx_fail(err, EDX_E_STATE, "no acquisition");
+    }
+    const edx_status status = edx_analysis_update(run->analysis, &results, err);
+    if (status == EDX_OK) {
+        for_each_result(run, &results, t, publish_each, NULL);
+    }
+    return status;
+}
+
+uint64_t edx_run_newest(const edx_run *run)
+{
+    return run->head.frame;
+}
+
+void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
+{
+    const uint64_t *outliers = NULL;
+    size_t n = 0;
+    *out = (edx_run_facts){.p = 1.0};
+    if (!run->analysis) {
+        return;
+    }
+    out->head = run->head;
+    out->head.head = run->begin.head;
+    edx_analysis_health(run->analysis, &out->chi2, &out->dof, &out->p, &outliers, &n);
+    out->n_outliers = n < EDX_MAX_OUTLIERS ? n : EDX_MAX_OUTLIERS;
+    if (out->n_outliers > 0) {
+        memcpy(out->outliers, outliers, out->n_outliers * sizeof *outliers);
+    }
+}
+
+void edx_run_answer(edx_run *run, const char *cmd, const edx_node *request, edx_pack *reply)
+{
+    edx_answer(run->analysis, cmd, request, reply);
+}
+
+/* ---- storing ---- */
+
+typedef struct stored {
+    edx_store_message messages[EDX_RESULT_TOPICS];
+    void *bytes[EDX_RESULT_TOPICS];
+    size_t n;
+    bool failed;
+    bool publish;
+} stored;
+
+static void store_each(edx_run *run, edx_result_topic topic, void *context)
+{
+    stored *s = context;
+    size_t n = 0;
+    void *bytes = edx_pack_take(run->pack, &n);
+    if (!bytes) {
+        s->failed = true;
+        return;
+    }
+    if (s->publish && run->outlet.publish) {
+        void *copy = malloc(n);
+        if (copy) {
+            memcpy(copy, bytes, n);
+            run->outlet.publish(run->outlet.context, topic, copy, n);
+        }
+    }
+    s->bytes[s->n] = bytes;
+    s->messages[s->n++] = (edx_store_message){edx_result_topic_name(topic), bytes, n};
+}
+
+static void store_status(edx_run *run, double t, edx_state state, const edx_closing *closing,
+                         stored *s)
+{
+    edx_run_facts facts;
+    edx_status_result status;
+    edx_run_facts_get(run, &facts);
+    edx_status_fill(&status, state, run->begin.frames, &facts, &closing->tally, closing->bad);
+    status.head.head.t = t;
+    const edx_alarm_result alarm = {
+        .head = status.head, .count = closing->n_alarms, .alarms = closing->alarms};
+    s->publish = false; /* the receiving side publishes these two */
+    edx_status_write(run->pack, &status);
+    store_each(run, EDX_STATUS, s);
+    edx_alarm_write(run->pack, &alarm);
+    store_each(run, EDX_ALARM, s);
+}
+
+static edx_status store_files(edx_run *run, const stored *s, edx_error *err)
+{
+    uint32_t n = 0;
+    const edx_line *lines = edx_analysis_lines(run->analysis, &n);
+    edx_status status = edx_store_cube(run->folder, edx_analysis_scene(run->analysis), &run->begin,
+                                       lines, n, edx_analysis_live_time(run->analysis), err);
+    if (status) {
+        return status;
+    }
+    edx_pack_reset(run->pack);
+    status = edx_fields_get(edx_settings_table, edx_analysis_settings(run->analysis), "", run->pack,
+                            err);
+    if (status) {
+        return status;
+    }
+    return edx_store_results(run->folder, s->messages, s->n, edx_pack_data(run->pack),
+                             edx_pack_size(run->pack), EDX_VERSION, err);
+}
+
+edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closing *closing,
+                        edx_error *err)
+{
+    edx_results results;
+    stored s = {.publish = true};
+    if (!run->analysis) {
+        return edx_fail(err, EDX_E_STATE, "there is no acquisition to save");
+    }
+    edx_status status = edx_analysis_final(run->analysis, &results, err);
+    if (status) {
+        return status;
+    }
+    for_each_result(run, &results, t, store_each, &s);
+    store_status(run, t, state, closing, &s);
+    if (s.failed) {
+        status = edx_fail(err, EDX_E_NOMEM, "no memory to store results");
+    } else if (run->folder[0] == '\0') {
+        status = edx_fail(err, EDX_E_STATE, "%s: its folder could not be made, nothing is stored",
+                          run->begin.head.acq);
+    } else {
+        status = store_files(run, &s, err);
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        free(s.bytes[i]);
+    }
+    return status;
+}

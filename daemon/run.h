@@ -1,0 +1,75 @@
+/* What the analyst does with one acquisition: sums its frames, analyses, publishes, stores. The
+ * same calls, in the same order, live, at restart and offline. Owned by one thread at a time. */
+#ifndef EDX_DAEMON_RUN_H
+#define EDX_DAEMON_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/acquisition.h"
+#include "daemon/log.h"
+#include "proto/frame.h"
+#include "proto/result.h"
+#include "proto/settings.h"
+
+typedef struct edx_run edx_run;
+
+/* Where results go. bytes come from malloc and are the receiver's. publish may be NULL. */
+typedef struct edx_outlet {
+    void *context;
+    void (*publish)(void *context, edx_result_topic topic, void *bytes, size_t n);
+} edx_outlet;
+
+/* What only the receiving side knows, for the stored status. */
+typedef struct edx_closing {
+    edx_tally tally;
+    uint64_t bad;
+    size_t n_alarms;
+    edx_alarm alarms[16];
+} edx_closing;
+
+/* Without an acquisition. limits are kept. NULL without memory. */
+edx_run *edx_run_new(const edx_limits *limits, edx_outlet outlet, edx_log *log);
+void edx_run_free(edx_run **run);
+
+/* Starts an acquisition (the one before is forgotten). begin->head.acq is the name under which it
+ * is stored and published; folder ("" for none) is where. Settings that this begin cannot carry are
+ * replaced by ones without lines, and logged: counts are summed whatever happens. */
+edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folder,
+                         const edx_settings *settings, edx_error *err);
+void edx_run_forget(edx_run *run);
+bool edx_run_active(const edx_run *run);
+
+edx_status edx_run_configure(edx_run *run, const edx_settings *settings, edx_error *err);
+/* An accepted frame message, as bytes; they are copied where the frame waits for more rows. */
+edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_placement *placement,
+                         edx_error *err);
+/* Sums frames that wait as they are. */
+void edx_run_place(edx_run *run, const edx_placement *placement);
+
+/* Analyses what is summed and publishes it under time t. */
+edx_status edx_run_update(edx_run *run, double t, edx_error *err);
+/* The final analysis, published and written into the folder. */
+edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closing *closing,
+                        edx_error *err);
+
+#define EDX_MAX_OUTLIERS 64
+
+/* What edx.status needs to know of the sums. */
+typedef struct edx_run_facts {
+    edx_result_head head; /* acq, frames, frame, counts */
+    double chi2, p;
+    uint64_t dof;
+    size_t n_outliers;
+    uint64_t outliers[EDX_MAX_OUTLIERS]; /* the first of them */
+} edx_run_facts;
+
+uint64_t edx_run_newest(const edx_run *run); /* newest frame summed */
+void edx_run_facts_get(const edx_run *run, edx_run_facts *out);
+
+/* A question of a client about the sums: cmd profile or region, a parsed control request. Writes
+ * the reply map, ok included. */
+void edx_run_answer(edx_run *run, const char *cmd, const edx_node *request, edx_pack *reply);
+
+#endif

@@ -1,0 +1,96 @@
+#include "daemon/spans.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+void edx_spans_clear(edx_spans *spans)
+{
+    free(spans->span);
+    *spans = (edx_spans){0};
+}
+
+/* Index of the first span whose hi is >= value: the one that holds value, or touches it from
+ * below, or the next. The newest value is nearly always at the end. */
+static size_t find(const edx_spans *spans, uint64_t value)
+{
+    size_t lo = 0;
+    size_t hi = spans->n;
+    if (hi > 0 && spans->span[hi - 1].lo <= value) {
+        lo = spans->span[hi - 1].hi >= value ? hi - 1 : hi;
+        return lo;
+    }
+    while (lo < hi) {
+        const size_t mid = lo + (hi - lo) / 2;
+        if (spans->span[mid].hi < value) {
+            lo = mid + 1;
+        } else {
+            hi = mid;
+        }
+    }
+    return lo;
+}
+
+bool edx_spans_has(const edx_spans *spans, uint64_t value)
+{
+    size_t at = find(spans, value);
+    if (at < spans->n && spans->span[at].hi == value) {
+        at++; /* touches from below: value itself could only be in the next */
+    }
+    return at < spans->n && spans->span[at].lo <= value;
+}
+
+bool edx_spans_reserve(edx_spans *spans)
+{
+    if (spans->n < spans->capacity) {
+        return true;
+    }
+    const size_t capacity = spans->capacity ? 2 * spans->capacity : 16;
+    struct edx_span *span = realloc(spans->span, capacity * sizeof *span);
+    if (!span) {
+        return false;
+    }
+    spans->span = span;
+    spans->capacity = capacity;
+    return true;
+}
+
+static void insert(edx_spans *spans, size_t at, uint64_t value)
+{
+    assert(spans->n < spans->capacity);
+    memmove(spans->span + at + 1, spans->span + at, (spans->n - at) * sizeof *spans->span);
+    spans->span[at] = (struct edx_span){value, value + 1};
+    spans->n++;
+}
+
+static void join_next(edx_spans *spans, size_t at)
+{
+    if (at + 1 < spans->n && spans->span[at + 1].lo == spans->span[at].hi) {
+        spans->span[at].hi = spans->span[at + 1].hi;
+        spans->n--;
+        memmove(spans->span + at + 1, spans->span + at + 2,
+                (spans->n - at - 1) * sizeof *spans->span);
+    }
+}
+
+void edx_spans_add(edx_spans *spans, uint64_t value)
+{
+    if (edx_spans_has(spans, value)) {
+        return;
+    }
+    const size_t at = find(spans, value);
+    if (at < spans->n && spans->span[at].hi == value) {
+        spans->span[at].hi++;
+        join_next(spans, at);
+    } else if (at < spans->n && spans->span[at].lo == value + 1) {
+        spans->span[at].lo = value;
+    } else {
+        insert(spans, at, value);
+    }
+    spans->count++;
+}
+
+uint64_t edx_spans_end(const edx_spans *spans)
+{
+    return spans->n ? spans->span[spans->n - 1].hi : 0;
+}

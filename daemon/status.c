@@ -1,0 +1,29 @@
+#include "daemon/status.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#include "daemon/version.h"
+
+void edx_status_fill(edx_status_result *out, edx_state state, uint64_t expected,
+                     const edx_run_facts *facts, const edx_tally *tally, uint64_t bad)
+{
+    *out = (edx_status_result){
+        .head = facts->head,
+        .state = state,
+        .expected = expected,
+        .received = tally->received,
+        .lost = tally->lost,
+        .duplicate = tally->duplicate,
+        .bad = bad,
+    };
+    out->health.chi2 = facts->chi2;
+    out->health.p = facts->p;
+    out->health.dof = facts->dof;
+    out->health.outliers = facts->outliers;
+    out->health.n_outliers = facts->n_outliers;
+    for (int i = 0; i < EDX_RESULT_TOPICS; i++) {
+        out->last[i] = NAN;
+    }
+    snprintf(out->version, sizeof out->version, "%s", EDX_VERSION);
+}
