@@ -3,4 +3,5 @@ EXTRA_DIST += \
 	NEWS.md \
 	HACKING.md \
 	COPYING \
-	doc/architecture.md
+	doc/architecture.md \
+	doc/results.md

@@ -130,6 +130,8 @@ put analysis/sum.c '#include <stdio.h>' 'void *edx_c(void) { return fopen("x", "
 broken "analysis opens a file" 'analysis/sum: calls fopen(64)?, but analysis may not know files'
 put proto/base.c '#include <pthread.h>'
 broken "proto includes threads" 'proto/base.c: includes <pthread.h>, but proto may not know threads'
+put client/show.c 'int edx_run(int a) { return a; }'
+broken "a public name defined twice" 'edx_run: defined by .* and .*, expected once'
 put daemon/run.c 'int helper(void) { return 0; }'
 broken "a public name without the prefix" 'daemon/run: defines helper, expected the prefix edx_'
 

@@ -226,10 +226,17 @@ list_symbols() {
     done
 }
 
-# FOLDER OBJECT SYMBOL OTHER-FOLDER OTHER-OBJECT for uses within the tree.
+# FOLDER OBJECT SYMBOL OTHER-FOLDER OTHER-OBJECT for uses within the tree; the own folder's comes first.
 list_uses() {
-    awk 'NR == FNR { if ($3 !~ /^[Uwv]$/) where[$4] = $1 " " $2; next }
+    awk 'NR == FNR { if ($3 !~ /^[Uwv]$/) { where[$4] = $1 " " $2; own[$1, $4] = $1 " " $2 } next }
+         $3 ~ /^[Uwv]$/ && (($1, $4) in own) { print $1, $2, $4, own[$1, $4]; next }
          $3 ~ /^[Uwv]$/ && ($4 in where) { print $1, $2, $4, where[$4] }' "$1" "$1"
+}
+
+# A name with two meanings: a program that links both folders gets one of them.
+check_twice() {
+    awk '$3 ~ /^[TDBRC]$/ { if ($4 in where) print $4 ": defined by " where[$4] " and " $1 "/" $2 ", expected once"
+                            where[$4] = $1 "/" $2 }' "$work/globals" >>"$complaints"
 }
 
 check_symbol_arrows() {
@@ -283,6 +290,7 @@ check_symbols() {
     list_foreign_uses "$work/globals" >"$work/foreign"
     check_foreign_symbols "$work/foreign"
     check_prefixes
+    check_twice
 }
 
 cd "$src" || exit 1
