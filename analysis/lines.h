@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analysis/windows.h"
 #include "proto/frame.h"
 #include "proto/settings.h"
 #include "proto/status.h"
@@ -24,25 +25,24 @@ typedef struct edx_line {
     double atomic_weight;
 } edx_line;
 
-/* The analysis' energy axis. */
-typedef struct edx_axis {
-    double offset_eV; /* centre of channel 0 */
-    double scale_eV;
-    uint32_t channels;
-} edx_axis;
-
 /* FWHM^2 = resolution^2 + 2.45 eV (E - 5898.7 eV), resolution at Mn Ka; all in eV. */
 double edx_lines_fwhm(double energy_eV, double resolution_eV);
+
+/* The energies that the analysis uses, [lo, hi) of channel centres: analysis.energy_eV, or for auto
+ * everything, from 100 eV on when the axis starts below 0 (a strobe peak is no X-rays). */
+void edx_lines_range(const edx_settings *settings, const edx_begin *begin, double range_eV[2]);
 
 /* Energy of a line by HyperSpy's name ("Ag_La", "Au_Ma", "Fe_Ka", "Cu_Kb", ...). UNKNOWN names the
  * element or family that xraylib does not know and what was expected. */
 edx_status edx_lines_energy(const char *name, double *energy_eV, edx_error *err);
 
 /* The lines to quantify, in the settings' order; where the settings name none, one line for each of
- * begin's elements (the best family that the beam excites and the axis holds); where neither names
- * any, none (*n = 0). Windows that are not given are chosen to keep clear of every other line of the
- * listed elements and of C, O, Si, Cu, Cl; a k that is not given is computed from xraylib with 20 %
- * relative sigma. Errors: UNKNOWN line, RANGE for a window without channels on the axis. */
+ * begin's elements (the best family that the beam excites and the axis holds; an element that has
+ * none is left out: no operator's list may cost the data); where neither names any, none (*n = 0).
+ * Windows that are not given are chosen to keep clear of every other line of the listed elements
+ * and of C, O, Si, Cu, Cl; a k that is not given is computed from xraylib with 20 % relative sigma,
+ * on a scale where the last line's is 1. Errors: UNKNOWN line; RANGE for a window without channels
+ * on the axis, or where some lines have a k and others none. */
 edx_status edx_lines_resolve(const edx_settings *settings, const edx_begin *begin,
                              const edx_axis *axis, edx_line *out, uint32_t *n, edx_error *err);
 
