@@ -1,0 +1,502 @@
+/* edxplay: recorded runs, sent again as if they were measured now, or rewritten. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "instrument/convert.h"
+#include "instrument/output.h"
+#include "instrument/progress.h"
+#include "instrument/replay.h"
+#include "instrument/stop.h"
+
+#define DEFAULT_ENDPOINT "tcp://127.0.0.1:5555"
+#define PROGRESS_BYTES 1000u
+
+enum { DONE = 0, FAILED = 1, USAGE = 2 };
+
+static const char help_text[] =
+    "Usage: edxplay [OPTION]... FILE...\n"
+    "       edxplay --convert OUT.edxr FILE\n"
+    "Replay recordings of X-ray spectrum imaging runs to edxd, one FILE after the\n"
+    "other, as if they were measured now; or rewrite one. FILE is an edxd recording\n"
+    "(.edxr).\n"
+    "\n"
+    "      --endpoint EP      ZeroMQ endpoint (default: tcp://127.0.0.1:5555)\n"
+    "      --pattern P        pub, push or dealer (default: pub); edxd's ingest.pattern\n"
+    "                         is then sub, pull or router\n"
+    "      --bind, --connect  which side opens the endpoint (default: --bind)\n"
+    "      --speed X          X times as fast as it was recorded, or max (default: 1)\n"
+    "      --loop N           play everything N times; 0: until stopped (default: 1)\n"
+    "      --wait SECONDS     pub: for the first subscriber (default: 5)\n"
+    "      --timeout SECONDS  push, dealer: give up after so long without any progress;\n"
+    "                         0: never (default: 300)\n"
+    "      --convert OUT      write a recording of whole frames in events form instead\n"
+    "  -q, --quiet            no progress\n"
+    "  -h, --help             this text\n"
+    "  -V, --version          the version\n"
+    "\n"
+    "Every message gets the time of now; loops after the first get the acquisition ids\n"
+    "ID-2, ID-3 and so on.\n"
+    "\n"
+    "Examples:\n"
+    "  edxplay run.edxr\n"
+    "      at the speed of the measurement, to edxd's default endpoint\n"
+    "  edxplay --pattern dealer --speed max monday.edxr tuesday.edxr\n"
+    "      as fast as edxd can take them; every message is kept until it is on disk\n"
+    "  edxplay --speed 10 --loop 0 run.edxr\n"
+    "      a demonstration that goes on until Ctrl-C\n"
+    "  edxplay --convert whole.edxr blocks.edxr\n"
+    "      row blocks joined to whole frames\n"
+    "\n"
+    "A damaged record is reported and left out. SIGINT and SIGTERM end the run with an\n"
+    "edx.end. Exit status: 0 done, 1 failed, 2 wrong usage. See edxplay(1).\n";
+
+typedef struct arguments {
+    const char *pattern, *speed, *loop, *wait, *timeout, *convert;
+    edx_sender_options sender;
+    double times; /* speed */
+    uint64_t loops;
+    bool quiet;
+    char **files;
+    int n_files;
+} arguments;
+
+/* ---- saying ---- */
+
+static int complain(const edx_error *err, int code)
+{
+    fprintf(stderr, "edxplay: %s\n", err->text);
+    return code;
+}
+
+typedef struct reporter {
+    edx_progress progress;
+    const char *file;
+    uint64_t before; /* bytes of files done */
+} reporter;
+
+static void say(void *context, const char *text)
+{
+    reporter *r = context;
+    edx_progress_clear(&r->progress);
+    if (r->file)
+        fprintf(stderr, "edxplay: %s: %s\n", r->file, text);
+    else
+        fprintf(stderr, "edxplay: %s\n", text);
+}
+
+static void notice(void *context, const char *text)
+{
+    reporter *r = context;
+    edx_progress_clear(&r->progress);
+    fprintf(stderr, "edxplay: %s\n", text);
+}
+
+static void step(void *context, uint64_t position)
+{
+    reporter *r = context;
+    edx_progress_step(&r->progress, (r->before + position) / PROGRESS_BYTES);
+}
+
+/* ---- the command line ---- */
+
+static edx_status whole_number(const char *option, const char *text, uint64_t *out, edx_error *err)
+{
+    char *end = NULL;
+    if (!text)
+        return EDX_OK;
+    errno = 0;
+    unsigned long long value = strtoull(text, &end, 10);
+    if (errno != 0 || end == text || *end != '\0' || text[0] < '0' || text[0] > '9')
+        return edx_fail(err, EDX_E_RANGE, "%s: \"%s\", expected a whole number from 0 on", option,
+                        text);
+    *out = value;
+    return EDX_OK;
+}
+
+static edx_status number(const char *option, const char *text, double *out, edx_error *err)
+{
+    char *end = NULL;
+    if (!text)
+        return EDX_OK;
+    double value = strtod(text, &end);
+    if (end == text || *end != '\0' || !isfinite(value) || value < 0.0)
+        return edx_fail(err, EDX_E_RANGE, "%s: \"%s\", expected a number from 0 on", option, text);
+    *out = value;
+    return EDX_OK;
+}
+
+enum {
+    OPT_ENDPOINT = 256,
+    OPT_PATTERN,
+    OPT_BIND,
+    OPT_CONNECT,
+    OPT_SPEED,
+    OPT_LOOP,
+    OPT_WAIT,
+    OPT_TIMEOUT,
+    OPT_CONVERT
+};
+
+static const struct option options[] = {{"endpoint", required_argument, NULL, OPT_ENDPOINT},
+                                        {"pattern", required_argument, NULL, OPT_PATTERN},
+                                        {"bind", no_argument, NULL, OPT_BIND},
+                                        {"connect", no_argument, NULL, OPT_CONNECT},
+                                        {"speed", required_argument, NULL, OPT_SPEED},
+                                        {"loop", required_argument, NULL, OPT_LOOP},
+                                        {"wait", required_argument, NULL, OPT_WAIT},
+                                        {"timeout", required_argument, NULL, OPT_TIMEOUT},
+                                        {"convert", required_argument, NULL, OPT_CONVERT},
+                                        {"quiet", no_argument, NULL, 'q'},
+                                        {"help", no_argument, NULL, 'h'},
+                                        {"version", no_argument, NULL, 'V'},
+                                        {NULL, 0, NULL, 0}};
+
+/* Where the text of an option that takes one goes; NULL: it takes none. */
+static const char **slot(arguments *args, int option)
+{
+    switch (option) {
+    case OPT_ENDPOINT:
+        return &args->sender.endpoint;
+    case OPT_PATTERN:
+        return &args->pattern;
+    case OPT_SPEED:
+        return &args->speed;
+    case OPT_LOOP:
+        return &args->loop;
+    case OPT_WAIT:
+        return &args->wait;
+    case OPT_TIMEOUT:
+        return &args->timeout;
+    case OPT_CONVERT:
+        return &args->convert;
+    default:
+        return NULL;
+    }
+}
+
+/* Returns -1 to go on, else the exit code. */
+static int parse(arguments *args, int argc, char **argv)
+{
+    int option = 0;
+    while ((option = getopt_long(argc, argv, "qhV", options, NULL)) != -1) {
+        const char **text = slot(args, option);
+        if (text)
+            *text = optarg;
+        else if (option == OPT_BIND || option == OPT_CONNECT)
+            args->sender.connect = option == OPT_CONNECT;
+        else if (option == 'q')
+            args->quiet = true;
+        else if (option == 'h')
+            return fputs(help_text, stdout) < 0 ? FAILED : DONE;
+        else if (option == 'V')
+            return puts("edxplay " PACKAGE_VERSION) < 0 ? FAILED : DONE;
+        else
+            return USAGE; /* getopt has said what */
+    }
+    args->files = argv + optind;
+    args->n_files = argc - optind;
+    return -1;
+}
+
+static edx_status check(arguments *args, edx_error *err)
+{
+    args->sender.wait_s = 5.0;
+    args->sender.timeout_s = 300.0;
+    args->times = 1.0;
+    args->loops = 1;
+    if (args->n_files == 0)
+        return edx_fail(err, EDX_E_MISSING, "FILE: none given, expected a recording (.edxr)");
+    if (args->convert && args->n_files > 1)
+        return edx_fail(err, EDX_E_RANGE, "--convert: %d files, expected one", args->n_files);
+    if (args->pattern && !edx_pattern_parse(args->pattern, &args->sender.pattern))
+        return edx_fail(err, EDX_E_UNKNOWN, "--pattern: \"%s\", expected pub, push or dealer",
+                        args->pattern);
+    if (args->speed && !edx_output_speed(args->speed, &args->times))
+        return edx_fail(err, EDX_E_RANGE, "--speed: \"%s\", expected a number above 0, or max",
+                        args->speed);
+    if (!args->sender.endpoint)
+        args->sender.endpoint = DEFAULT_ENDPOINT;
+    edx_status status = whole_number("--loop", args->loop, &args->loops, err);
+    if (status == EDX_OK)
+        status = number("--wait", args->wait, &args->sender.wait_s, err);
+    if (status == EDX_OK)
+        status = number("--timeout", args->timeout, &args->sender.timeout_s, err);
+    return status;
+}
+
+/* ---- playing ---- */
+
+typedef struct player {
+    const arguments *args;
+    edx_stop *stop;
+    edx_output *output;
+    reporter reporter;
+    uint64_t loop;       /* from 1 */
+    bool running;        /* a begin was sent, its end not yet */
+    edx_head head;       /* of the begin that was sent last */
+    uint64_t frames;     /* the highest frame of it, and one */
+    uint64_t messages;   /* frames sent of it */
+    uint64_t arrival_ns; /* of the message before */
+    uint64_t played;     /* acquisitions */
+} player;
+
+/* The acquisition id in this loop: cut where the suffix would make it too long. */
+static void rename_acq(const player *p, edx_head *head)
+{
+    char suffix[24];
+    if (p->loop < 2)
+        return;
+    int n = snprintf(suffix, sizeof suffix, "-%" PRIu64, p->loop);
+    size_t length = strlen(head->acq), room = EDX_ACQ_MAX - (size_t)n;
+    if (length > room)
+        length = room;
+    memcpy(head->acq + length, suffix, (size_t)n + 1);
+}
+
+static edx_status send_end(player *p, const edx_end *end, edx_error *err)
+{
+    edx_end renamed = *end;
+    p->running = false;
+    return edx_output_end(p->output, &renamed, err);
+}
+
+/* Ends what has no end of its own: the file stops short, or somebody stopped edxplay. */
+static edx_status cut_short(player *p, edx_error *err)
+{
+    edx_end end = {.head = p->head, .frames = p->frames, .messages = p->messages};
+    if (!p->running)
+        return EDX_OK;
+    snprintf(end.reason, sizeof end.reason, "stopped");
+    return send_end(p, &end, err);
+}
+
+static edx_status play_begin(player *p, const edx_begin *begin, edx_error *err)
+{
+    edx_begin renamed = *begin;
+    rename_acq(p, &renamed.head);
+    p->running = true;
+    p->head = renamed.head;
+    p->frames = p->messages = 0;
+    p->played++;
+    return edx_output_begin(p->output, &renamed, err);
+}
+
+/* Time since the message before, as recorded; where the stamps do not tell, as long as the scan of
+ * these rows took. */
+static double since_last(const player *p, const edx_replay_message *message)
+{
+    const edx_begin *begin = message->begin;
+    if (p->arrival_ns != 0 && message->arrival_ns > p->arrival_ns)
+        return (double)(message->arrival_ns - p->arrival_ns) * 1e-9;
+    return begin->dwell_s * message->frame.rows * begin->cols;
+}
+
+static edx_status play_frame(player *p, const edx_replay_message *message, edx_error *err)
+{
+    edx_frame renamed = message->frame;
+    rename_acq(p, &renamed.head);
+    edx_status status = edx_output_pace(p->output, since_last(p, message), err);
+    if (status != EDX_OK)
+        return status;
+    p->messages++;
+    if (renamed.frame >= p->frames)
+        p->frames = renamed.frame + 1;
+    return edx_output_frame(p->output, &renamed, err);
+}
+
+static edx_status play_message(player *p, const edx_replay_message *message, edx_error *err)
+{
+    edx_status status = EDX_OK;
+    if (message->kind == EDX_REPLAY_CONFIG)
+        return EDX_OK; /* the daemon's own settings are its own affair */
+    if (message->kind == EDX_REPLAY_BEGIN) {
+        status = play_begin(p, message->begin, err);
+    } else if (message->kind == EDX_REPLAY_FRAME) {
+        status = play_frame(p, message, err);
+    } else {
+        edx_end end = message->end;
+        rename_acq(p, &end.head);
+        status = send_end(p, &end, err);
+    }
+    p->arrival_ns = message->arrival_ns;
+    return status;
+}
+
+/* END: stopped. */
+static edx_status play_messages(player *p, edx_replay *replay, edx_error *err)
+{
+    edx_replay_message message;
+    for (;;) {
+        edx_status status = edx_replay_next(replay, &message, err);
+        if (status == EDX_E_END)
+            return EDX_OK;
+        if (status == EDX_E_IO || status == EDX_E_NOMEM)
+            return status;
+        if (status != EDX_OK) {
+            say(&p->reporter, err->text);
+            continue;
+        }
+        status = edx_stop_asked(p->stop) > 0 ? EDX_E_END : play_message(p, &message, err);
+        if (status != EDX_OK)
+            return status;
+        step(&p->reporter, edx_replay_position(replay));
+    }
+}
+
+static edx_status play_file(player *p, const char *path, edx_error *err)
+{
+    edx_replay *replay = NULL;
+    p->arrival_ns = 0;
+    p->reporter.file = path;
+    edx_status status = edx_replay_open(path, &replay, err);
+    if (status != EDX_OK) {
+        edx_error_prefix(err, "%s", path);
+        return status;
+    }
+    status = play_messages(p, replay, err);
+    p->reporter.before += edx_replay_size(replay);
+    edx_replay_free(&replay);
+    if (status == EDX_OK)
+        status = cut_short(p, err);
+    return status;
+}
+
+static edx_status play_all(player *p, edx_error *err)
+{
+    edx_status status = EDX_OK;
+    uint64_t loops = p->args->loops;
+    for (p->loop = 1; status == EDX_OK && (loops == 0 || p->loop <= loops); p->loop++) {
+        uint64_t before = p->played;
+        for (int f = 0; status == EDX_OK && f < p->args->n_files; f++)
+            status = play_file(p, p->args->files[f], err);
+        if (status == EDX_OK && p->played == before)
+            status = edx_fail(err, EDX_E_STATE, "%s: no edx.begin in it, expected an acquisition",
+                              p->args->files[0]);
+    }
+    return status;
+}
+
+/* A stop that nobody hears is no failure. */
+static edx_status play(player *p, edx_error *err)
+{
+    edx_status status = play_all(p, err);
+    bool stopped = status == EDX_E_END;
+    if (stopped)
+        status = cut_short(p, err);
+    if (status == EDX_OK)
+        status = edx_output_finish(p->output, err);
+    edx_progress_clear(&p->reporter.progress);
+    if (stopped && status == EDX_E_IO && p->args->sender.pattern == EDX_PATTERN_PUSH) {
+        notice(&p->reporter, err->text);
+        status = EDX_OK;
+    }
+    return status;
+}
+
+static void summarise(const player *p)
+{
+    edx_sender_counts counts = edx_output_counts(p->output);
+    if (p->args->quiet)
+        return;
+    fprintf(stderr, "edxplay: %" PRIu64 " messages sent", counts.sent);
+    if (p->args->sender.pattern == EDX_PATTERN_DEALER)
+        fprintf(stderr, ", %" PRIu64 " again; %" PRIu64 " acknowledged, %" PRIu64 " refused",
+                counts.resent, counts.acknowledged, counts.refused);
+    fputc('\n', stderr);
+}
+
+/* Every file must open before the first one plays. */
+static edx_status look_at_files(const arguments *args, uint64_t *bytes, edx_error *err)
+{
+    for (int f = 0; f < args->n_files; f++) {
+        edx_replay *replay = NULL;
+        edx_status status = edx_replay_open(args->files[f], &replay, err);
+        if (status != EDX_OK) {
+            edx_error_prefix(err, "%s", args->files[f]);
+            return status;
+        }
+        *bytes += edx_replay_size(replay);
+        edx_replay_free(&replay);
+    }
+    return EDX_OK;
+}
+
+static int run_player(const arguments *args)
+{
+    edx_error err = {0};
+    uint64_t bytes = 0;
+    player p = {.args = args};
+    edx_status status = look_at_files(args, &bytes, &err);
+    edx_progress_start(&p.reporter.progress, "edxplay", "kB", args->loops * bytes / PROGRESS_BYTES,
+                       args->quiet);
+    if (status == EDX_OK)
+        status = edx_stop_new(&p.stop, &err);
+    if (status == EDX_OK) {
+        edx_sender_options sender = args->sender;
+        sender.stop = p.stop;
+        sender.notice = args->quiet ? NULL : notice;
+        sender.context = &p.reporter;
+        status = edx_output_live(&sender, args->times, &p.output, &err);
+    }
+    bool early = status == EDX_E_END; /* stopped before there was anybody to tell */
+    if (status == EDX_OK)
+        status = play(&p, &err);
+    if (status == EDX_OK)
+        summarise(&p);
+    int code = status == EDX_OK || early ? DONE : complain(&err, FAILED);
+    edx_output_free(&p.output);
+    edx_stop_free(&p.stop);
+    return code;
+}
+
+/* ---- converting ---- */
+
+static edx_status convert_to(const arguments *args, edx_replay *replay, edx_error *err)
+{
+    edx_output *output = NULL;
+    reporter r = {.file = args->files[0]};
+    edx_convert_options how = {.lost = say, .step = step, .context = &r};
+    edx_progress_start(&r.progress, "edxplay", "kB", edx_replay_size(replay) / PROGRESS_BYTES,
+                       args->quiet);
+    edx_status status = edx_output_file(args->convert, &output, err);
+    if (status != EDX_OK)
+        return status;
+    status = edx_convert(replay, output, &how, err);
+    if (status == EDX_OK)
+        status = edx_output_finish(output, err);
+    else
+        edx_error_prefix(err, "%s", args->files[0]);
+    edx_progress_clear(&r.progress);
+    edx_output_free(&output);
+    return status;
+}
+
+static int run_converter(const arguments *args)
+{
+    edx_error err = {0};
+    edx_replay *replay = NULL;
+    edx_status status = edx_replay_open(args->files[0], &replay, &err);
+    if (status != EDX_OK)
+        edx_error_prefix(&err, "%s", args->files[0]);
+    else
+        status = convert_to(args, replay, &err);
+    edx_replay_free(&replay);
+    return status == EDX_OK ? DONE : complain(&err, FAILED);
+}
+
+int main(int argc, char **argv)
+{
+    arguments args = {0};
+    edx_error err = {0};
+    int code = parse(&args, argc, argv);
+    if (code >= 0)
+        return code;
+    if (check(&args, &err) != EDX_OK)
+        return complain(&err, USAGE);
+    return args.convert ? run_converter(&args) : run_player(&args);
+}
