@@ -646,6 +646,7 @@ edx_status edx_receive_run(edx_config *config, edx_log *log, edx_error *err)
                       edx_socket_endpoint(r->sockets[CONTROL]));
         edx_notify_ready();
         send_status(r);
+        send_alarms(r);
         status = serve(r, err);
     }
     release(r);

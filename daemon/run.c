@@ -7,7 +7,6 @@
 
 #include "analysis/analysis.h"
 #include "daemon/answer.h"
-#include "daemon/status.h"
 #include "daemon/store.h"
 #include "daemon/version.h"
 

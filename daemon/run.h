@@ -9,6 +9,7 @@
 
 #include "daemon/acquisition.h"
 #include "daemon/log.h"
+#include "daemon/status.h"
 #include "proto/frame.h"
 #include "proto/result.h"
 #include "proto/settings.h"
@@ -20,14 +21,6 @@ typedef struct edx_outlet {
     void *context;
     void (*publish)(void *context, edx_result_topic topic, void *bytes, size_t n);
 } edx_outlet;
-
-/* What only the receiving side knows, for the stored status. */
-typedef struct edx_closing {
-    edx_tally tally;
-    uint64_t bad;
-    size_t n_alarms;
-    edx_alarm alarms[16];
-} edx_closing;
 
 /* Without an acquisition. limits are kept. NULL without memory. */
 edx_run *edx_run_new(const edx_limits *limits, edx_outlet outlet, edx_log *log);
@@ -53,17 +46,6 @@ edx_status edx_run_update(edx_run *run, double t, edx_error *err);
 /* The final analysis, published and written into the folder. */
 edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closing *closing,
                         edx_error *err);
-
-#define EDX_MAX_OUTLIERS 64
-
-/* What edx.status needs to know of the sums. */
-typedef struct edx_run_facts {
-    edx_result_head head; /* acq, frames, frame, counts */
-    double chi2, p;
-    uint64_t dof;
-    size_t n_outliers;
-    uint64_t outliers[EDX_MAX_OUTLIERS]; /* the first of them */
-} edx_run_facts;
 
 uint64_t edx_run_newest(const edx_run *run); /* newest frame summed */
 void edx_run_facts_get(const edx_run *run, edx_run_facts *out);

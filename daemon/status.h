@@ -2,7 +2,30 @@
 #ifndef EDX_DAEMON_STATUS_H
 #define EDX_DAEMON_STATUS_H
 
-#include "daemon/run.h"
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/acquisition.h"
+#include "proto/result.h"
+
+#define EDX_MAX_OUTLIERS 64
+
+/* What edx.status needs to know of the sums. */
+typedef struct edx_run_facts {
+    edx_result_head head; /* acq, frames, frame, counts */
+    double chi2, p;
+    uint64_t dof;
+    size_t n_outliers;
+    uint64_t outliers[EDX_MAX_OUTLIERS]; /* the first of them */
+} edx_run_facts;
+
+/* What only the receiving side knows, for the stored status. */
+typedef struct edx_closing {
+    edx_tally tally;
+    uint64_t bad;
+    size_t n_alarms;
+    edx_alarm alarms[16];
+} edx_closing;
 
 /* Fills everything but latency, rate, last, t and uptime. outliers stay facts'. */
 void edx_status_fill(edx_status_result *out, edx_state state, uint64_t expected,
