@@ -276,42 +276,35 @@ static edx_status find_header(edx_recording *recording, uint64_t start, uint64_t
     }
 }
 
-/* A header that holds states where its record ends; that is believed when the file ends there or
- * the next header stands there. */
-static bool stated_end(edx_recording *recording, verdict why, const edx_record_header *header,
-                       uint64_t *end)
+static edx_status torn(const edx_recording *recording, verdict why, edx_error *err)
 {
-    if (why != BAD_CRC && why != TOO_LARGE)
-        return false;
-    edx_record_header next;
-    *end = align8(data_end(recording->position, header));
-    return *end >= recording->size || read_header(recording, *end, &next, NULL) == WHOLE;
+    return edx_fail(err, EDX_E_TORN,
+                    "the last record, at offset %" PRIu64 ", is torn: %s; %" PRIu64
+                    " bytes are lost",
+                    recording->position, verdict_text[why], recording->size - recording->position);
 }
 
+/* Where a damaged record was to end is not believed as long as a header checks before that: it may
+ * be the rest of one that was torn, with others written behind it. */
 static edx_status pass_over(edx_recording *recording, verdict why, const edx_record_header *header,
                             edx_error *err)
 {
     uint64_t from = recording->position, to = 0;
     edx_status status = refresh_size(recording, err);
-    if (status)
-        return status;
-    if (!stated_end(recording, why, header, &to)) {
-        uint64_t start = from + (why == BAD_HEADER ? 8u : EDX_RECORD_HEADER);
-        status = find_header(recording, start, &to, err);
-    }
-    if (status == EDX_E_END)
-        return edx_fail(err, EDX_E_TORN,
-                        "the last record, at offset %" PRIu64 ", is torn: %s; %" PRIu64
-                        " bytes are lost",
-                        from, verdict_text[why], recording->size - from);
-    if (status)
+    if (!status)
+        status =
+            find_header(recording, from + (why == BAD_HEADER ? 8u : EDX_RECORD_HEADER), &to, err);
+    if (status == EDX_E_END) {
+        if (why == BAD_HEADER || why == BEYOND_END)
+            return torn(recording, why, err);
+        to = align8(data_end(from, header));
+    } else if (status)
         return status;
     recording->position = to;
-    uint64_t lost = (to < recording->size ? to : recording->size) - from;
     return edx_fail(err, EDX_E_DAMAGED,
                     "the record at offset %" PRIu64 " is lost: %s; %" PRIu64
                     " bytes were passed over",
-                    from, verdict_text[why], lost);
+                    from, verdict_text[why], to - from);
 }
 
 edx_status edx_recording_next(edx_recording *recording, edx_record *out, edx_error *err)

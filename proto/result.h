@@ -34,7 +34,7 @@ typedef struct edx_result_head {
     edx_head head;
     uint64_t frames; /* complete scan frames summed so far */
     uint64_t frame;  /* the newest */
-    uint64_t counts;
+    uint64_t counts; /* the total; edx.profile has its own key of that name, and no total */
 } edx_result_head;
 
 typedef enum edx_state { EDX_IDLE, EDX_ACQUIRING, EDX_FINISHED } edx_state;

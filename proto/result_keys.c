@@ -29,12 +29,14 @@
         0                                                                                          \
     }
 
+/* The total. First of every topic but edx.profile, whose counts are those along the line. */
+#define COUNTS UINT(edx_result_head, counts)
+
 const edx_key edx_result_head_keys[] = {
     {NAMED("acq", EDX_KEY_TEXT, edx_result_head, head.acq), .size = EDX_ACQ_SIZE},
     {NAMED("t", EDX_KEY_FLOAT, edx_result_head, head.t), .required = true},
     UINT(edx_result_head, frames),
     UINT(edx_result_head, frame),
-    UINT(edx_result_head, counts),
     END};
 
 #define IN(kind, type, group, member)                                                              \
@@ -54,7 +56,8 @@ static const edx_key latency_keys[] = {IN(EDX_KEY_FLOAT, edx_status_result, late
                                        IN(EDX_KEY_FLOAT, edx_status_result, latency_ms, p99),
                                        IN(EDX_KEY_FLOAT, edx_status_result, latency_ms, max), END};
 
-static const edx_key status_keys[] = {{KEY(EDX_KEY_STATE, edx_status_result, state)},
+static const edx_key status_keys[] = {COUNTS,
+                                      {KEY(EDX_KEY_STATE, edx_status_result, state)},
                                       UINT(edx_status_result, expected),
                                       UINT(edx_status_result, received),
                                       UINT(edx_status_result, lost),
@@ -72,11 +75,15 @@ static const edx_key status_keys[] = {{KEY(EDX_KEY_STATE, edx_status_result, sta
 static const edx_key energy_keys[] = {FLOAT(edx_spectrum_result, offset_eV),
                                       FLOAT(edx_spectrum_result, scale_eV), END};
 
-static const edx_key spectrum_keys[] = {
-    GROUP("energy", energy_keys), ARRAY(edx_spectrum_result, sum, "e"),
-    ARRAY(edx_spectrum_result, image, "rc"), ARRAY(edx_spectrum_result, total, "yx"), END};
+static const edx_key spectrum_keys[] = {COUNTS,
+                                        GROUP("energy", energy_keys),
+                                        ARRAY(edx_spectrum_result, sum, "e"),
+                                        ARRAY(edx_spectrum_result, image, "rc"),
+                                        ARRAY(edx_spectrum_result, total, "yx"),
+                                        END};
 
 static const edx_key maps_keys[] = {
+    COUNTS,
     {KEY(EDX_KEY_NAMES, edx_maps_result, lines), .size = EDX_LINE_SIZE,
      .count = offsetof(edx_maps_result, n), .dims = "n"},
     {KEY(EDX_KEY_NAMES, edx_maps_result, elements), .size = EDX_SYMBOL_SIZE,
@@ -91,7 +98,8 @@ static const edx_key maps_keys[] = {
     ARRAY(edx_maps_result, exposure, "yx"),
     END};
 
-static const edx_key pca_keys[] = {UINT(edx_pca_result, rank),
+static const edx_key pca_keys[] = {COUNTS,
+                                   UINT(edx_pca_result, rank),
                                    ARRAY(edx_pca_result, eigenvalues, "m"),
                                    ARRAY(edx_pca_result, eigenvalues_noise_free, "m"),
                                    FLOAT(edx_pca_result, noise_edge),
@@ -101,7 +109,8 @@ static const edx_key pca_keys[] = {UINT(edx_pca_result, rank),
                                    ARRAY(edx_pca_result, explained, "k"),
                                    END};
 
-static const edx_key nmf_keys[] = {{KEY(EDX_KEY_ARRAY, edx_nmf_result, spectra), .dims = "ke",
+static const edx_key nmf_keys[] = {COUNTS,
+                                   {KEY(EDX_KEY_ARRAY, edx_nmf_result, spectra), .dims = "ke",
                                     .count = offsetof(edx_nmf_result, k)},
                                    ARRAY(edx_nmf_result, maps, "kyx"),
                                    FLOAT(edx_nmf_result, divergence),
@@ -172,6 +181,7 @@ static const edx_key particle_keys[] = {
     END};
 
 static const edx_key particles_keys[] = {
+    COUNTS,
     {KEY(EDX_KEY_RECORDS, edx_particles_result, particles), .size = sizeof(edx_particle),
      .sub = particle_keys, .count = offsetof(edx_particles_result, count)},
     {NAMED("systematic", EDX_KEY_NUMBERS, edx_particles_result, elements), .size = EDX_SYMBOL_SIZE,
@@ -194,7 +204,8 @@ static const edx_key forecast_keys[] = {
     IN(EDX_KEY_FLOAT, edx_trend_result, forecast, frames_needed),
     IN(EDX_KEY_FLOAT, edx_trend_result, forecast, seconds), END};
 
-static const edx_key trend_keys[] = {ARRAY(edx_trend_result, composition, "nf"),
+static const edx_key trend_keys[] = {COUNTS,
+                                     ARRAY(edx_trend_result, composition, "nf"),
                                      ARRAY(edx_trend_result, sigma, "nf"),
                                      FLOAT(edx_trend_result, dose_e_per_A2),
                                      ARRAY(edx_trend_result, drift_nm, "f2"),
@@ -210,7 +221,8 @@ static const edx_key one_alarm_keys[] = {
     {KEY(EDX_KEY_BOOL, edx_alarm, active)},
     END};
 
-static const edx_key alarm_keys[] = {{KEY(EDX_KEY_RECORDS, edx_alarm_result, alarms),
+static const edx_key alarm_keys[] = {COUNTS,
+                                     {KEY(EDX_KEY_RECORDS, edx_alarm_result, alarms),
                                       .size = sizeof(edx_alarm), .sub = one_alarm_keys,
                                       .count = offsetof(edx_alarm_result, count)},
                                      END};
