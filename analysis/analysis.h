@@ -6,6 +6,8 @@
 #include <stdint.h>
 
 #include "analysis/lines.h"
+#include "analysis/pool.h"
+#include "analysis/profile.h"
 #include "analysis/scene.h"
 #include "proto/frame.h"
 #include "proto/result.h"
@@ -19,8 +21,17 @@ edx_status edx_analysis_new(const edx_begin *begin, const edx_settings *settings
                             edx_analysis **out, edx_error *err);
 void edx_analysis_free(edx_analysis **analysis);
 
+/* Whether an acquisition that begin describes can carry the settings: the errors of
+ * edx_analysis_new, without making one. */
+edx_status edx_analysis_check(const edx_begin *begin, const edx_settings *settings, edx_error *err);
+
+/* Lets pool (the caller's, alive as long as the analysis uses it; NULL: none) share the work from
+ * now on. Results are the same for any number of threads. NOMEM. */
+edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err);
+
 /* Other settings from now on; everything is computed anew from the counts. On error nothing
- * changes. */
+ * changes. Totals of past frames are not kept by channel, so the health starts anew where
+ * analysis.energy_eV changes what is counted. */
 edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *settings,
                                   edx_error *err);
 
@@ -52,10 +63,24 @@ const edx_line *edx_analysis_lines(const edx_analysis *analysis, uint32_t *n);
 /* Live time of every scan pixel, s: sum over frames of dwell * live / real. [rows * cols] */
 const double *edx_analysis_live_time(const edx_analysis *analysis);
 
-/* The line profile of a band: from_nm, to_nm [y, x], width_nm. Arrays are owned by the analysis
- * until its next call. RANGE when the band holds no pixel. */
+/* The frames' totals within analysis.energy_eV against Poisson (analysis/health.h); outliers belong
+ * to the analysis until its next call. */
+void edx_analysis_health(edx_analysis *analysis, double *chi2, uint64_t *dof, double *p,
+                         const uint64_t **outliers, size_t *n_outliers);
+
+/* The line profile of a band: from_nm, to_nm [y, x], width_nm (analysis/profile.h). out->head.head
+ * is the caller's to fill. Arrays are owned by the analysis until its next call. RANGE when the
+ * band holds no pixel. */
 edx_status edx_analysis_profile(edx_analysis *analysis, const double from_nm[2],
                                 const double to_nm[2], double width_nm, edx_profile_result *out,
                                 edx_error *err);
+
+/* The sum over a region: mask [rows * cols] of scan pixels, or the corners [y, x] of a polygon
+ * (even-odd rule, pixel centres). Arrays are owned by the analysis until its next call. RANGE when
+ * the region holds no pixel. */
+edx_status edx_analysis_region(edx_analysis *analysis, const uint8_t *mask, edx_region_result *out,
+                               edx_error *err);
+edx_status edx_analysis_region_polygon(edx_analysis *analysis, const double (*corners_nm)[2],
+                                       size_t n, edx_region_result *out, edx_error *err);
 
 #endif

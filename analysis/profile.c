@@ -164,8 +164,8 @@ static void evaluate(edx_profile *p, const edx_profile_source *source, double *n
 static void fill_point(edx_profile *p, const edx_profile_source *source, size_t point, size_t m)
 {
     double net[EDX_MAX_LINES], fraction[EDX_MAX_LINES], sigma[EDX_MAX_LINES];
-    double *counts = p->values + m, *fractions = counts + source->n * m;
-    double *sigmas = fractions + source->n * m;
+    double *counts = p->values + m, *fractions = counts + (size_t)source->n * m;
+    double *sigmas = fractions + (size_t)source->n * m;
     uint32_t first = p->starts[point];
     sum_pixels(p, source->scene, p->order + first, p->starts[point + 1] - first);
     evaluate(p, source, net, fraction, sigma);
@@ -207,8 +207,8 @@ edx_status edx_profile_band(edx_profile *profile, const edx_profile_source *sour
     out->width_nm = width_nm;
     out->d_nm = edx_array_1(EDX_F8, v, m);
     out->counts = edx_array_2(EDX_F8, v + m, source->n, m);
-    out->fraction = edx_array_2(EDX_F8, v + m + source->n * m, source->n, m);
-    out->sigma = edx_array_2(EDX_F8, v + m + 2 * source->n * m, source->n, m);
+    out->fraction = edx_array_2(EDX_F8, v + m + (size_t)source->n * m, source->n, m);
+    out->sigma = edx_array_2(EDX_F8, v + m + 2 * (size_t)source->n * m, source->n, m);
     return EDX_OK;
 }
 
@@ -242,10 +242,10 @@ edx_status edx_profile_region(edx_profile *profile, const edx_profile_source *so
     if (source->n == 0)
         return EDX_OK;
     double *v = profile->values;
-    evaluate(profile, source, v, v + source->n, v + 2 * source->n);
+    evaluate(profile, source, v, v + source->n, v + 2 * (size_t)source->n);
     out->counts = edx_array_1(EDX_F8, v, source->n);
     out->fraction = edx_array_1(EDX_F8, v + source->n, source->n);
-    out->sigma = edx_array_1(EDX_F8, v + 2 * source->n, source->n);
+    out->sigma = edx_array_1(EDX_F8, v + 2 * (size_t)source->n, source->n);
     out->covariance = profile->covariance;
     return EDX_OK;
 }

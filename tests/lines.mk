@@ -1,10 +1,19 @@
-# tests/lines.mk: lines, energies, windows
-#
-# Pattern (names are paths from the top; never set _CFLAGS, it would drop the warnings):
-#   check_PROGRAMS += tests/test_x
-#   TESTS          += tests/test_x          (scripts: tests/x.sh, tests/x.py, also to EXTRA_DIST)
-#   tests_test_x_SOURCES  = tests/test_x.c
-#   tests_test_x_CPPFLAGS = $(AM_CPPFLAGS) $(HDF5_CFLAGS)      (only for a foreign header)
-#   tests_test_x_LDADD    = $(EDX_ANALYSIS) $(CMOCKA_LIBS)
-# LDADD sets: $(EDX_PROTO) $(EDX_ANALYSIS) $(EDX_DAEMON) $(EDX_INSTRUMENT) $(EDX_CLIENT).
-# Environment of a test: EDX_SRCDIR EDX_BUILDDIR EDX_DATA EDX_PYTHON (empty: skip with 77).
+# tests/lines.mk: lines, windows, factors, composition, health and the analysis as a whole
+
+check_PROGRAMS += tests/test_lines tests/test_quant tests/test_analysis tests/test_reference
+TESTS          += tests/test_lines tests/test_quant tests/test_analysis tests/test_reference
+
+tests_test_lines_SOURCES = tests/test_lines.c
+tests_test_lines_LDADD   = $(EDX_ANALYSIS) $(CMOCKA_LIBS)
+
+tests_test_quant_SOURCES = tests/test_quant.c
+tests_test_quant_LDADD   = $(EDX_ANALYSIS) $(CMOCKA_LIBS)
+
+# Refuses one allocation after the other of what is linked into it.
+tests_test_analysis_SOURCES = tests/test_analysis.c
+tests_test_analysis_LDADD   = $(EDX_ANALYSIS) $(CMOCKA_LIBS)
+tests_test_analysis_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc
+
+# Reads EDX_DATA; skips where it is absent.
+tests_test_reference_SOURCES = tests/test_reference.c
+tests_test_reference_LDADD   = $(EDX_ANALYSIS)

@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -90,7 +91,7 @@ static edx_begin begin_of(double beam_keV, double offset_eV, const char *const *
                    .resolution_eV = 130,
                    .n_elements = n};
     for (uint32_t i = 0; i < n; i++)
-        strcpy(b.elements[i], elements[i]);
+        snprintf(b.elements[i], sizeof b.elements[i], "%s", elements[i]);
     return b;
 }
 
@@ -102,7 +103,7 @@ static edx_line_setting setting_of(const char *line)
                           .background_eV = {{NAN, NAN}, {NAN, NAN}},
                           .zeta = NAN,
                           .cross_section_barn = NAN};
-    strcpy(s.line, line);
+    snprintf(s.line, sizeof s.line, "%s", line);
     return s;
 }
 
