@@ -3,8 +3,17 @@ noinst_LTLIBRARIES += libedxanalysis.la
 libedxanalysis_la_CPPFLAGS = $(AM_CPPFLAGS) $(XRL_CFLAGS)
 libedxanalysis_la_LIBADD   = $(XRL_LIBS) -lm
 libedxanalysis_la_SOURCES  = \
+	analysis/analysis.c \
 	analysis/analysis.h \
+	analysis/health.c \
+	analysis/health.h \
 	analysis/intensity.h \
+	analysis/lines.c \
 	analysis/lines.h \
+	analysis/profile.c \
+	analysis/profile.h \
+	analysis/quant.c \
 	analysis/quant.h \
-	analysis/scene.h
+	analysis/scene.h \
+	analysis/windows.c \
+	analysis/windows.h

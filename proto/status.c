@@ -68,6 +68,7 @@ static void tidy(char *text)
     text[n] = '\0';
 }
 
+#undef edx_fail
 edx_status edx_fail(edx_error *err, edx_status code, const char *fmt, ...)
 {
     if (err == NULL)

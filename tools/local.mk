@@ -1,6 +1,6 @@
 # Scripts, and make lint, make fuzz, make coverage.
 EXTRA_DIST += tools/setup tools/lint tools/fuzz tools/coverage tools/tally tools/demo_result.py \
-	check.sh demo.sh .ci/run .clang-format .clang-tidy
+	check.sh demo.sh .ci/run .clang-format .clang-tidy tests/.clang-tidy bench/.clang-tidy
 
 PHONY_TARGETS += lint fuzz coverage
 
