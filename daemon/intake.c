@@ -320,23 +320,21 @@ static edx_verdict take_begin(edx_intake *in, edx_arrival *arrival, const edx_no
     return EDX_ACCEPTED;
 }
 
+/* on_disk: the analyst reads it back from the recording. */
 static void give_frame(edx_intake *in, edx_arrival *arrival, const edx_placement *placement,
-                       bool recorded, uint64_t offset)
+                       bool on_disk, uint64_t offset)
 {
     edx_task task;
     edx_task_init(&task, EDX_TASK_FRAME);
     task.placement = *placement;
     task.arrival_ns = arrival->monotonic_ns;
-    task.t = (double)arrival->unix_ns * 1e-9;
-    const bool full = edx_analyst_backlog(in->options.analyst) > in->options.queue_bytes;
+    task.on_disk = on_disk;
+    task.offset = offset;
     if (!arrival->owner) {
         task.body = arrival->body;
         task.size = arrival->size;
-    } else if (full && recorded && edx_journal_records(in->options.journal)) {
-        task.on_disk = true;
-        task.offset = offset;
-    } else {
-        edx_message_move(&task.message, arrival->owner);
+    } else if (!on_disk) {
+        edx_message_share(&task.message, arrival->owner);
     }
     give(in, &task);
 }
@@ -354,13 +352,22 @@ static void report_loss(edx_intake *in)
     }
 }
 
-/* Of the running acquisition. */
+static bool record_frame(edx_intake *in, const edx_arrival *arrival, uint64_t *offset)
+{
+    return record(in, &in->now, EDX_TOPIC_FRAME, arrival->body, arrival->size, arrival->unix_ns,
+                  offset);
+}
+
+/* Of the running acquisition. The analyst gets the frame first and works while it is written,
+ * except where it must be on disk before: to be acknowledged, or to be read back. */
 static edx_verdict take_frame(edx_intake *in, edx_arrival *arrival, edx_error *err)
 {
     edx_placement placement;
     uint64_t offset = 0;
-    bool recorded = record(in, &in->now, EDX_TOPIC_FRAME, arrival->body, arrival->size,
-                           arrival->unix_ns, &offset);
+    const bool full = arrival->owner && edx_journal_records(in->options.journal) &&
+                      edx_analyst_backlog(in->options.analyst) > in->options.queue_bytes;
+    const bool first = full || in->options.must_record;
+    const bool recorded = first && record_frame(in, arrival, &offset);
     if (!recorded && in->options.must_record) {
         edx_fail(err, EDX_E_IO, "cannot be recorded now, send it again");
         return EDX_HELD;
@@ -368,7 +375,10 @@ static edx_verdict take_frame(edx_intake *in, edx_arrival *arrival, edx_error *e
     if (edx_acquisition_frame(in->now.acquisition, &in->frame, &placement, err)) {
         return refuse(in, arrival, err);
     }
-    give_frame(in, arrival, &placement, recorded, offset);
+    give_frame(in, arrival, &placement, full && recorded, offset);
+    if (!first) {
+        record_frame(in, arrival, NULL);
+    }
     in->changed = true;
     if (placement.finish) {
         give_save(in, 0, EDX_FINISHED);

@@ -305,12 +305,12 @@ static void for_each_result(edx_run *run, edx_results *results, double t,
     run->head.head = run->begin.head;
     run->head.head.t = t;
     results->spectrum.head = results->maps.head = run->head;
-    edx_spectrum_write(run->pack, &results->spectrum);
-    each(run, EDX_SPECTRUM, context);
-    if (results->has_maps) {
+    if (results->has_maps) { /* first: what people wait for */
         edx_maps_write(run->pack, &results->maps);
         each(run, EDX_MAPS, context);
     }
+    edx_spectrum_write(run->pack, &results->spectrum);
+    each(run, EDX_SPECTRUM, context);
     if (profile(run, &line)) {
         edx_profile_write(run->pack, &line);
         each(run, EDX_PROFILE, context);
