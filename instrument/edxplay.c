@@ -213,7 +213,7 @@ static edx_status check(arguments *args, edx_error *err)
         return edx_fail(err, EDX_E_MISSING, "FILE: none given, expected a recording (.edxr)");
     if (args->convert && args->n_files > 1)
         return edx_fail(err, EDX_E_RANGE, "--convert: %d files, expected one", args->n_files);
-    if (args->pattern && !edx_pattern_parse(args->pattern, &args->sender.pattern))
+    if (args->pattern && !edx_sender_pattern_parse(args->pattern, &args->sender.pattern))
         return edx_fail(err, EDX_E_UNKNOWN, "--pattern: \"%s\", expected pub, push or dealer",
                         args->pattern);
     if (args->speed && !edx_output_speed(args->speed, &args->times))
@@ -391,7 +391,7 @@ static edx_status play(player *p, edx_error *err)
     if (status == EDX_OK)
         status = edx_output_finish(p->output, err);
     edx_progress_clear(&p->reporter.progress);
-    if (stopped && status == EDX_E_IO && p->args->sender.pattern == EDX_PATTERN_PUSH) {
+    if (stopped && status == EDX_E_IO && p->args->sender.pattern == EDX_SENDER_PUSH) {
         notice(&p->reporter, err->text);
         status = EDX_OK;
     }
@@ -404,7 +404,7 @@ static void summarise(const player *p)
     if (p->args->quiet)
         return;
     fprintf(stderr, "edxplay: %" PRIu64 " messages sent", counts.sent);
-    if (p->args->sender.pattern == EDX_PATTERN_DEALER)
+    if (p->args->sender.pattern == EDX_SENDER_DEALER)
         fprintf(stderr, ", %" PRIu64 " again; %" PRIu64 " acknowledged, %" PRIu64 " refused",
                 counts.resent, counts.acknowledged, counts.refused);
     fputc('\n', stderr);

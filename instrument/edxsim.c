@@ -295,7 +295,7 @@ static edx_status read_stream(arguments *args, edx_error *err)
     args->sender.wait_s = 5.0;
     args->sender.timeout_s = 300.0;
     args->times = 1.0;
-    if (args->pattern && !edx_pattern_parse(args->pattern, &args->sender.pattern))
+    if (args->pattern && !edx_sender_pattern_parse(args->pattern, &args->sender.pattern))
         return edx_fail(err, EDX_E_UNKNOWN, "--pattern: \"%s\", expected pub, push or dealer",
                         args->pattern);
     if (args->speed && !edx_output_speed(args->speed, &args->times))
@@ -372,7 +372,7 @@ static edx_status stream(session *s, edx_error *err)
     if (status == EDX_OK || stopped)
         status = send_end(s, done, stopped, err);
     edx_progress_clear(&s->progress);
-    if (stopped && status == EDX_E_IO && s->args->sender.pattern == EDX_PATTERN_PUSH) {
+    if (stopped && status == EDX_E_IO && s->args->sender.pattern == EDX_SENDER_PUSH) {
         notice(&s->progress, err->text);
         status = EDX_OK;
     }
@@ -397,7 +397,7 @@ static void summarise(const session *s)
     if (s->args->quiet || s->args->output)
         return;
     fprintf(stderr, "edxsim: %" PRIu64 " messages sent", counts.sent);
-    if (s->args->sender.pattern == EDX_PATTERN_DEALER)
+    if (s->args->sender.pattern == EDX_SENDER_DEALER)
         fprintf(stderr, ", %" PRIu64 " again; %" PRIu64 " acknowledged, %" PRIu64 " refused",
                 counts.resent, counts.acknowledged, counts.refused);
     fputc('\n', stderr);

@@ -73,7 +73,7 @@ edx_status edx_output_live(const edx_sender_options *options, double speed, edx_
     if (!output)
         return no_memory(err);
     output->speed = speed;
-    output->repeat_begin = options->pattern == EDX_PATTERN_PUB;
+    output->repeat_begin = options->pattern == EDX_SENDER_PUB;
     edx_status status = edx_sender_new(options, &output->sender, err);
     if (status != EDX_OK)
         edx_output_free(&output);

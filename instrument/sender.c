@@ -46,19 +46,19 @@ struct edx_sender {
 };
 
 static const char *const pattern_names[] = {
-    [EDX_PATTERN_PUB] = "pub", [EDX_PATTERN_PUSH] = "push", [EDX_PATTERN_DEALER] = "dealer"};
+    [EDX_SENDER_PUB] = "pub", [EDX_SENDER_PUSH] = "push", [EDX_SENDER_DEALER] = "dealer"};
 
-bool edx_pattern_parse(const char *text, edx_pattern *out)
+bool edx_sender_pattern_parse(const char *text, edx_sender_pattern *out)
 {
     for (unsigned i = 0; i < sizeof pattern_names / sizeof *pattern_names; i++)
         if (strcmp(text, pattern_names[i]) == 0) {
-            *out = (edx_pattern)i;
+            *out = (edx_sender_pattern)i;
             return true;
         }
     return false;
 }
 
-const char *edx_pattern_name(edx_pattern pattern)
+const char *edx_sender_pattern_name(edx_sender_pattern pattern)
 {
     return pattern_names[pattern];
 }
@@ -103,10 +103,10 @@ static int set_option(void *socket, int option, int value)
 
 static edx_status open_socket(edx_sender *sender, edx_error *err)
 {
-    static const int types[] = {[EDX_PATTERN_PUB] = ZMQ_XPUB,
-                                [EDX_PATTERN_PUSH] = ZMQ_PUSH,
-                                [EDX_PATTERN_DEALER] = ZMQ_DEALER};
-    edx_pattern pattern = sender->options.pattern;
+    static const int types[] = {[EDX_SENDER_PUB] = ZMQ_XPUB,
+                                [EDX_SENDER_PUSH] = ZMQ_PUSH,
+                                [EDX_SENDER_DEALER] = ZMQ_DEALER};
+    edx_sender_pattern pattern = sender->options.pattern;
     sender->context = zmq_ctx_new();
     if (sender->context)
         sender->socket = zmq_socket(sender->context, types[pattern]);
@@ -114,20 +114,21 @@ static edx_status open_socket(edx_sender *sender, edx_error *err)
         return fail_zmq(sender, "a ZeroMQ socket", err);
     double linger = sender->options.timeout_s > 0.0 ? sender->options.timeout_s * 1e3 : -1.0;
     set_option(sender->socket, ZMQ_LINGER, (int)fmin(linger, 1e9));
-    if (pattern == EDX_PATTERN_PUB)
+    if (pattern == EDX_SENDER_PUB)
         return EDX_OK;
     set_option(sender->socket, ZMQ_IMMEDIATE, 1); /* queue for those who are there only */
     set_option(sender->socket, ZMQ_SNDHWM,
-               pattern == EDX_PATTERN_PUSH ? PUSH_QUEUE : 2 * WINDOW_MESSAGES);
+               pattern == EDX_SENDER_PUSH ? PUSH_QUEUE : 2 * WINDOW_MESSAGES);
     return EDX_OK;
 }
 
-/* A dealer must know when edxd has come back. */
+/* A dealer must know when edxd has gone: what it had not read is lost, and wanted when it is back.
+ */
 static edx_status watch(edx_sender *sender, edx_error *err)
 {
-    if (sender->options.pattern != EDX_PATTERN_DEALER)
+    if (sender->options.pattern != EDX_SENDER_DEALER)
         return EDX_OK;
-    if (zmq_socket_monitor(sender->socket, MONITOR, ZMQ_EVENT_HANDSHAKE_SUCCEEDED) != 0)
+    if (zmq_socket_monitor(sender->socket, MONITOR, ZMQ_EVENT_DISCONNECTED) != 0)
         return fail_zmq(sender, "a socket monitor", err);
     sender->monitor = zmq_socket(sender->context, ZMQ_PAIR);
     if (!sender->monitor || zmq_connect(sender->monitor, MONITOR) != 0)
@@ -171,7 +172,7 @@ edx_status edx_sender_new(const edx_sender_options *options, edx_sender **out, e
         status = watch(sender, err);
     if (status == EDX_OK)
         status = attach(sender, err);
-    if (status == EDX_OK && options->pattern == EDX_PATTERN_PUB)
+    if (status == EDX_OK && options->pattern == EDX_SENDER_PUB)
         status = wait_for_subscriber(sender, err);
     if (status != EDX_OK)
         edx_sender_free(&sender);
@@ -186,7 +187,7 @@ void edx_sender_free(edx_sender **sender)
         return;
     for (; s->n > 0; s->n--, s->first = (s->first + 1) % WINDOW_MESSAGES)
         free(s->window[s->first].body);
-    if (s->socket && (s->options.pattern == EDX_PATTERN_DEALER || edx_stop_asked(s->options.stop)))
+    if (s->socket && (s->options.pattern == EDX_SENDER_DEALER || edx_stop_asked(s->options.stop)))
         set_option(s->socket, ZMQ_LINGER, STOPPED_MS);
     if (s->monitor)
         zmq_close(s->monitor);
@@ -302,10 +303,10 @@ static bool receive(edx_sender *sender)
     return true;
 }
 
-/* True when the monitor saw a peer arrive: events come as [u16 event, u32 value][address]. */
-static bool peer_arrived(edx_sender *sender)
+/* True when the monitor saw a peer leave, the one event it is asked for. */
+static bool peer_left(edx_sender *sender)
 {
-    bool arrived = false;
+    bool left = false;
     zmq_msg_t part;
     while (sender->monitor) {
         zmq_msg_init(&part);
@@ -313,9 +314,9 @@ static bool peer_arrived(edx_sender *sender)
         zmq_msg_close(&part);
         if (rc < 0)
             break;
-        arrived = true;
+        left = true;
     }
-    return arrived;
+    return left;
 }
 
 /* ---- sending ---- */
@@ -378,9 +379,9 @@ static void pump(edx_sender *sender, int64_t timeout_ms, bool want_room)
         items[n++] =
             (zmq_pollitem_t){.fd = edx_stop_fd(sender->options.stop), .events = ZMQ_POLLIN};
     zmq_poll(items, n, timeout_ms > 0 ? timeout_ms : 0);
-    while (sender->options.pattern != EDX_PATTERN_PUSH && receive(sender))
+    while (sender->options.pattern != EDX_SENDER_PUSH && receive(sender))
         ;
-    if (peer_arrived(sender))
+    if (peer_left(sender))
         send_all_again(sender);
     flush(sender);
     resend_after_silence(sender);
@@ -467,9 +468,9 @@ static edx_status send_kept(edx_sender *sender, const edx_outgoing *message, edx
 
 edx_status edx_sender_send(edx_sender *sender, const edx_outgoing *message, edx_error *err)
 {
-    if (sender->options.pattern == EDX_PATTERN_DEALER && message->acq)
+    if (sender->options.pattern == EDX_SENDER_DEALER && message->acq)
         return send_kept(sender, message, err);
-    if (sender->options.pattern == EDX_PATTERN_PUB)
+    if (sender->options.pattern == EDX_SENDER_PUB)
         while (receive(sender))
             ;
     return send_pushed(sender, message, err);

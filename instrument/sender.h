@@ -10,19 +10,19 @@
 #include "instrument/stop.h"
 #include "proto/status.h"
 
-typedef enum edx_pattern {
-    EDX_PATTERN_PUB,   /* nobody waits: what a slow or absent edxd misses is lost */
-    EDX_PATTERN_PUSH,  /* sending waits for edxd */
-    EDX_PATTERN_DEALER /* kept until acknowledged, sent again after silence or reconnection */
-} edx_pattern;
+typedef enum edx_sender_pattern {
+    EDX_SENDER_PUB,   /* nobody waits: what a slow or absent edxd misses is lost */
+    EDX_SENDER_PUSH,  /* sending waits for edxd */
+    EDX_SENDER_DEALER /* kept until acknowledged, sent again after silence or reconnection */
+} edx_sender_pattern;
 
 /* "pub", "push" or "dealer"; false when it is none. */
-bool edx_pattern_parse(const char *text, edx_pattern *out);
-const char *edx_pattern_name(edx_pattern pattern);
+bool edx_sender_pattern_parse(const char *text, edx_sender_pattern *out);
+const char *edx_sender_pattern_name(edx_sender_pattern pattern);
 
 typedef struct edx_sender_options {
     const char *endpoint;
-    edx_pattern pattern;
+    edx_sender_pattern pattern;
     bool connect;     /* instead of binding */
     double wait_s;    /* pub: for the first subscriber, before the first message */
     double timeout_s; /* push, dealer: without any progress; 0: for ever */

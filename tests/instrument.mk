@@ -8,3 +8,10 @@
 #   tests_test_x_LDADD    = $(EDX_INSTRUMENT) $(CMOCKA_LIBS)
 # LDADD sets: $(EDX_PROTO) $(EDX_ANALYSIS) $(EDX_DAEMON) $(EDX_INSTRUMENT) $(EDX_CLIENT).
 # Environment of a test: EDX_SRCDIR EDX_BUILDDIR EDX_DATA EDX_PYTHON (empty: skip with 77).
+
+check_PROGRAMS += tests/test_simulator
+TESTS          += tests/test_simulator tests/test_edxsim.py
+EXTRA_DIST     += tests/test_edxsim.py
+
+tests_test_simulator_SOURCES = tests/test_simulator.c
+tests_test_simulator_LDADD   = $(EDX_INSTRUMENT) $(CMOCKA_LIBS)
