@@ -1,6 +1,7 @@
 /* edxd: receives frames, keeps the cube, analyses, publishes, records. */
 #include <errno.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -145,6 +146,15 @@ static int run_offline(const options *o, const edx_config *config, edx_log *log,
     return edx_offline_run(&offline, paths, n, log, &err) ? fail(EXIT_RUN, &err) : 0;
 }
 
+/* Every update publishes maps in a new block. Given back to the system each time, the block's pages
+ * would be faulted in anew: measured, 5 MB of maps then take 14 ms from frame to client, else 9. */
+static void keep_memory(void)
+{
+    mallopt(M_MMAP_THRESHOLD, 256 << 20);
+    mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_TOP_PAD, 16 << 20);
+}
+
 /* Signals are taken from a descriptor, so every thread must have them blocked; writing to a closed
  * pipe must not kill the daemon. */
 static int run_live(edx_config *config, edx_log *log)
@@ -196,6 +206,7 @@ int main(int argc, char **argv)
         printf("edxd: the configuration is good\n");
         return 0;
     }
+    keep_memory();
     edx_log *log = edx_log_new("edxd");
     if (!log) {
         fputs("edxd: no memory to start\n", stderr);
