@@ -1,6 +1,9 @@
 /* Last byte of a frame in to edx.maps out, over ipc, against a live edxd; beside it the ipc round
- * trip of the same machine in the same run, and the time of the kernels alone (decode, add,
+ * trip in the same run, and the time of the kernels alone (decode, add,
  * analyse, encode) in this process. Prints one JSON line.
+ *
+ * The round trip carries what the daemon carries: a frame's bytes there, a maps message's bytes
+ * back; that of a single byte stands beside it.
  *
  * usage: latency EDXD SIZE CHANNELS MEAN FRAMES */
 #include <errno.h>
@@ -180,59 +183,79 @@ static int measure(bench *b)
 
 /* ---- what it is held against ---- */
 
-static void *echo(void *socket)
+typedef struct echoer {
+    void *socket;
+    size_t answer; /* bytes to send back; 0: what came */
+} echoer;
+
+/* Answers until one byte comes, which the trips of one byte end with too. */
+static void *echo(void *argument)
 {
-    char byte;
-    while (zmq_recv(socket, &byte, 1, 0) == 1 && byte != 'q') {
-        zmq_send(socket, &byte, 1, 0);
+    const echoer *e = argument;
+    char *answer = calloc(e->answer, 1);
+    zmq_msg_t part;
+    zmq_msg_init(&part);
+    while (answer && zmq_msg_recv(&part, e->socket, 0) > 0) {
+        if (*(const char *)zmq_msg_data(&part) == 'q') {
+            break;
+        }
+        zmq_send(e->socket, answer, e->answer, 0);
     }
+    zmq_msg_close(&part);
+    free(answer);
     return NULL;
 }
 
-/* Median round trip of one byte over ipc. */
-static double round_trip_ms(const bench *b)
+/* Median round trip over ipc: `there` bytes out, `back` bytes in. */
+static double round_trip_ms(const bench *b, size_t there, size_t back)
 {
-    enum { TRIPS = 2000 };
-    static double ms[TRIPS];
+    enum { TRIPS = 500 };
+    double ms[TRIPS];
     char endpoint[96];
-    char byte = 'x';
+    char *bytes = calloc(there, 1);
     pthread_t thread;
+    zmq_msg_t part;
     void *rep = zmq_socket(b->context, ZMQ_PAIR);
     void *req = zmq_socket(b->context, ZMQ_PAIR);
-    snprintf(endpoint, sizeof endpoint, "ipc://%s/echo", b->dir);
-    if (zmq_bind(rep, endpoint) != 0 || zmq_connect(req, endpoint) != 0 ||
-        pthread_create(&thread, NULL, echo, rep) != 0) {
+    echoer e = {rep, back};
+    snprintf(endpoint, sizeof endpoint, "ipc://%s/echo-%zu", b->dir, back);
+    if (!bytes || zmq_bind(rep, endpoint) != 0 || zmq_connect(req, endpoint) != 0 ||
+        pthread_create(&thread, NULL, echo, &e) != 0) {
+        free(bytes);
         return -1.0;
     }
+    zmq_msg_init(&part);
     for (int i = 0; i < TRIPS; i++) {
         const double start = now_ms();
-        zmq_send(req, &byte, 1, 0);
-        zmq_recv(req, &byte, 1, 0);
+        zmq_send(req, bytes, there, 0);
+        zmq_msg_recv(&part, req, 0);
         ms[i] = now_ms() - start;
     }
-    byte = 'q';
-    zmq_send(req, &byte, 1, 0);
+    zmq_msg_close(&part);
+    zmq_send(req, "q", 1, 0);
     pthread_join(thread, NULL);
     zmq_close(req);
     zmq_close(rep);
+    free(bytes);
     return quantile(ms, TRIPS, 0.5);
 }
 
 static void drop(void *context, edx_result_topic topic, void *bytes, size_t n)
 {
-    (void)context;
-    (void)topic;
-    (void)n;
+    size_t *maps = context;
+    if (topic == EDX_MAPS) {
+        *maps = n;
+    }
     free(bytes);
 }
 
 /* Median time of what the daemon computes for one frame, without threads and sockets. */
-static double kernels_ms(bench *b)
+static double kernels_ms(bench *b, size_t *frame_bytes, size_t *maps_bytes)
 {
     const edx_limits limits = edx_limits_default();
     const edx_placement whole = {.place = true, .complete = true};
     edx_settings *settings = calloc(1, sizeof *settings);
-    edx_run *run = edx_run_new(&limits, (edx_outlet){NULL, drop}, NULL);
+    edx_run *run = edx_run_new(&limits, (edx_outlet){maps_bytes, drop}, NULL);
     double median = -1.0;
     if (!settings || !run) {
         goto out;
@@ -252,6 +275,7 @@ static double kernels_ms(bench *b)
         }
     }
     median = quantile(b->ms, b->frames, 0.5);
+    *frame_bytes = edx_pack_size(b->pack);
 out:
     edx_run_free(&run);
     free(settings);
@@ -281,8 +305,11 @@ static void describe(bench *b, uint32_t size, uint32_t channels)
 
 static int run(bench *b, uint32_t size, uint32_t channels)
 {
-    const double trip = round_trip_ms(b);
-    const double kernels = kernels_ms(b);
+    size_t frame_bytes = 1;
+    size_t maps_bytes = 1;
+    const double kernels = kernels_ms(b, &frame_bytes, &maps_bytes);
+    const double byte = round_trip_ms(b, 1, 1);
+    const double trip = round_trip_ms(b, frame_bytes, maps_bytes);
     b->pid = start_edxd(b);
     if (b->pid < 0 || open_sockets(b) != 0) {
         return die("cannot start");
@@ -292,10 +319,11 @@ static int run(bench *b, uint32_t size, uint32_t channels)
         return die("edxd sends no maps");
     }
     const double p50 = quantile(b->ms, b->frames, 0.5);
-    printf("{\"size\": %u, \"channels\": %u, \"frames\": %u, \"round_trip_ms\": %.4f, "
+    printf("{\"size\": %u, \"channels\": %u, \"frames\": %u, \"frame_bytes\": %zu, "
+           "\"maps_bytes\": %zu, \"byte_round_trip_ms\": %.4f, \"round_trip_ms\": %.4f, "
            "\"kernels_ms\": %.4f, \"p50_ms\": %.4f, \"p99_ms\": %.4f, \"allowed_ms\": %.4f}\n",
-           size, channels, b->frames, trip, kernels, p50, quantile(b->ms, b->frames, 0.99),
-           3.0 * trip + kernels);
+           size, channels, b->frames, frame_bytes, maps_bytes, byte, trip, kernels, p50,
+           quantile(b->ms, b->frames, 0.99), 3.0 * trip + kernels);
     return EXIT_SUCCESS;
 }
 
