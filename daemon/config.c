@@ -244,6 +244,27 @@ static edx_status apply_setting(loader *l, const char *path, const config_settin
     return apply_packed(l, path, err);
 }
 
+/* The line of what path (".lines[1].k: …") names below setting, as deep as it is there. */
+static unsigned line_of(const config_setting_t *setting, const char *path)
+{
+    const config_setting_t *inner = setting;
+    int used = 0;
+    while (inner) {
+        char name[64];
+        unsigned index = 0;
+        setting = inner;
+        path += used;
+        used = 0;
+        inner = NULL;
+        if (sscanf(path, "[%u]%n", &index, &used) == 1 && used > 0) {
+            inner = config_setting_get_elem(setting, index);
+        } else if (sscanf(path, ".%63[A-Za-z0-9_]%n", name, &used) == 1) {
+            inner = config_setting_get_member(setting, name);
+        }
+    }
+    return config_setting_source_line(setting);
+}
+
 /* Every key by itself, so that an error can name its line. */
 static edx_status apply_group(loader *l, const char *path, const config_setting_t *group,
                               edx_error *err)
@@ -258,12 +279,27 @@ static edx_status apply_group(loader *l, const char *path, const config_setting_
             inner ? apply_group(l, key, setting, err) : apply_setting(l, key, setting, err);
         if (status) {
             if (!inner) {
-                edx_error_prefix(err, "%s:%u", l->file, config_setting_source_line(setting));
+                const bool named = err && strncmp(err->text, key, strlen(key)) == 0;
+                edx_error_prefix(err, "%s:%u", l->file,
+                                 line_of(setting, named ? err->text + strlen(key) : ""));
             }
             return status;
         }
     }
     return EDX_OK;
+}
+
+/* What no single key can tell, with the line of the key that the error names. */
+static edx_status check_file(const loader *l, const config_setting_t *root, edx_error *err)
+{
+    char path[EDX_ERROR_TEXT + 1];
+    const edx_status status = edx_config_check(l->config, err);
+    if (status && err) {
+        snprintf(path, sizeof path, ".%s", err->text);
+        const unsigned line = line_of(root, path);
+        edx_error_prefix(err, "%s:%u", l->file, line > 0 ? line : 1);
+    }
+    return status;
 }
 
 static edx_status loader_init(loader *l, edx_config *config, edx_error *err)
@@ -299,6 +335,9 @@ edx_status edx_config_load(edx_config *config, const char *path, edx_error *err)
     }
     l.file = path;
     status = apply_group(&l, "", config_root_setting(&file), err);
+    if (status == EDX_OK) {
+        status = check_file(&l, config_root_setting(&file), err);
+    }
 out:
     loader_clear(&l);
     config_destroy(&file);
@@ -317,7 +356,8 @@ static edx_status apply_value(loader *l, const char *path, const char *value, ed
     }
     config_init(&parsed);
     const config_setting_t *setting = NULL;
-    if (value[0] != '\0' && config_read_string(&parsed, text)) {
+    if (value[0] != '\0' && config_read_string(&parsed, text) &&
+        config_setting_length(config_root_setting(&parsed)) == 1) {
         setting = config_lookup(&parsed, "v");
     }
     edx_pack_reset(l->pack);

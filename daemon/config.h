@@ -39,7 +39,7 @@ typedef struct edx_config {
 } edx_config;
 
 void edx_config_default(edx_config *config);
-/* Reads a file over what config holds. Errors name file, line and key. */
+/* Reads a file over what config holds, and checks the whole. Errors name file, line and key. */
 edx_status edx_config_load(edx_config *config, const char *path, edx_error *err);
 /* "key=value", dotted path; VALUE in libconfig syntax, else a string. */
 edx_status edx_config_override(edx_config *config, const char *assignment, edx_error *err);
