@@ -173,8 +173,10 @@ static void stamp(const edx_output *output, edx_head *head)
 static edx_status keep_begin(edx_output *output, const edx_head *head, edx_error *err)
 {
     size_t size = edx_pack_size(output->pack);
+    if (edx_pack_status(output->pack) != EDX_OK)
+        return no_memory(err);
     void *body = realloc(output->begin_body, size ? size : 1);
-    if (!body || edx_pack_status(output->pack) != EDX_OK)
+    if (!body)
         return no_memory(err);
     memcpy(body, edx_pack_data(output->pack), size);
     output->begin_body = body;

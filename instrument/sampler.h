@@ -20,8 +20,7 @@ void edx_sampler_free(edx_sampler **sampler);
  * RANGE when the spectrum is all zero or there is no room, NOMEM. */
 edx_status edx_sampler_add(edx_sampler *sampler, const double *spectrum, edx_error *err);
 /* Its share of the pixels from now on, proportional to map [pixels]. RANGE when all zero. */
-edx_status edx_sampler_map(edx_sampler *sampler, uint32_t component, const double *map,
-                           edx_error *err);
+edx_status edx_sampler_map(edx_sampler *sampler, uint32_t index, const double *map, edx_error *err);
 
 /* Draws a Poisson number of counts of mean mean[c] from each component c; the events, in pixel
  * order, are valid until the next draw. Allocates only while the buffers grow. NOMEM. */

@@ -75,10 +75,10 @@ double edx_simulator_step_nm(const edx_simulator *simulator);
 
 uint32_t edx_simulator_components(const edx_simulator *simulator);
 /* "Ag", "film", "stray" */
-const char *edx_simulator_component_name(const edx_simulator *simulator, uint32_t component);
+const char *edx_simulator_component_name(const edx_simulator *simulator, uint32_t index);
 /* Expected counts of one component in frame 0, and how they spread over the channels [channels]
  * (sums to 1). */
-double edx_simulator_expected(const edx_simulator *simulator, uint32_t component);
-const double *edx_simulator_spectrum(const edx_simulator *simulator, uint32_t component);
+double edx_simulator_expected(const edx_simulator *simulator, uint32_t index);
+const double *edx_simulator_spectrum(const edx_simulator *simulator, uint32_t index);
 
 #endif

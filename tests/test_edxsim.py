@@ -462,7 +462,7 @@ def test_convert(b):
 def test_dense(b):
     """Dense counts become events, count by count."""
     rng = np.random.default_rng(7)
-    dense = rng.poisson(0.05, (3, 4, 50)).astype("<u2")
+    dense = rng.poisson(0.8, (3, 4, 50)).astype("<u2")
     begin = {"v": 1, "acq": "d", "t": 1.0, "beam_keV": 200.0,
              "scan": {"rows": 3, "cols": 4, "step_nm": [1.0, 1.0], "dwell_s": 0.1, "frames": 1},
              "energy": {"channels": 50, "offset_eV": 0.0, "scale_eV": 10.0}}

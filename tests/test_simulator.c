@@ -665,6 +665,7 @@ static void test_whole_frames(void **state)
     assert_int_equal(c.n, 1);
     assert_int_equal(add_rows(whole, 0, 0, 0, 2), EDX_E_DUPLICATE); /* its seq again */
     assert_int_equal(add_rows(whole, 9, 0, 1, 1), EDX_E_DUPLICATE); /* its row again */
+    assert_int_equal(add_rows(whole, 2, 1, 2, 1), EDX_E_DUPLICATE); /* a seq with other rows */
     assert_int_equal(add_rows(whole, 3, 2, 0, 4), EDX_OK);          /* whole, 1 still waits */
     assert_int_equal(c.n, 2);
     assert_int_equal(add_rows(whole, 4, 3, 1, 2), EDX_OK); /* two ahead: 1 leaves as it is */
