@@ -484,6 +484,24 @@ def test_dense(b):
     check(np.array_equal(again.reshape(3, 4, 50), dense), "counts")
 
 
+def test_real(b):
+    """A real recording converts to the cube that HyperSpy finds in it."""
+    data = os.environ.get("EDX_DATA", "")
+    name = "fept-bare-core-50f.edxr"
+    if not os.path.exists(os.path.join(data, name)):
+        print(f"skipped test_real: no {name} in EDX_DATA")
+        return
+    known = json.load(open(os.path.join(data, "reference.json")))[name]
+    run(PLAY, "-q", "--convert", b.path("real.edxr"), os.path.join(data, name))
+    frames = frames_of(messages(b.path("real.edxr")))
+    rows, cols = known["rows_cols"]
+    total = np.zeros(rows * cols * known["channels"], "<u4")
+    for voxels in cube(frames).values():
+        np.add.at(total, voxels // 65536 * known["channels"] + voxels % 65536, 1)
+    check(len(frames) == known["valid_frames"] and total.sum() == known["valid_total"], "counts")
+    check(hashlib.sha256(total.tobytes()).hexdigest() == known["valid_sum_sha256"], "cube")
+
+
 # ---- usage
 
 
