@@ -5,35 +5,42 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analysis/pool.h"
 #include "proto/frame.h"
 #include "proto/status.h"
 
-/* Counts are kept as (channel, count) slots in u16 + u8 per scan pixel; a count above 255 goes on in
- * a further slot (digits of base 256), so that a voxel holds up to 2^32 - 1. Also kept: the sum
- * spectrum, the total and the exposure (frames that cover it) of every pixel, and the grand total. */
+/* Counts are kept as (channel, count) slots in u16 + u8 per scan pixel; a count above 255 goes on
+ * in a further slot (digits of base 256), so that a voxel holds up to 2^32 - 1. Also kept: the sum
+ * spectrum, the total and the exposure (frames that cover it) of every pixel, and the grand total.
+ */
 typedef struct edx_scene edx_scene;
 
-/* Empty scene of rows x cols scan pixels and channels (at most 16384) channels. NOMEM. */
+/* Empty scene of rows x cols scan pixels and channels (at most 16384) channels. RANGE, NOMEM. */
 edx_status edx_scene_new(uint32_t rows, uint32_t cols, uint32_t channels, edx_scene **out,
                          edx_error *err);
 void edx_scene_free(edx_scene **scene);
 /* Empties it, keeping what memory it has. */
 void edx_scene_clear(edx_scene *scene);
 
+/* Lets pool (the caller's, alive as long as the scene uses it; NULL: none) share the work of add
+ * from now on. Counts are the same for any number of threads. NOMEM. */
+edx_status edx_scene_set_pool(edx_scene *scene, edx_pool *pool, edx_error *err);
+
 /* Adds the events of rows row .. row + events->pixels / cols - 1 and one frame of exposure there.
- * Channels must be below the scene's (the decoder has checked). NOMEM leaves it unchanged. */
+ * Channels must be below the scene's (the decoder has checked). A voxel that would pass
+ * 2^32 - 1 stays there; the sums go on. NOMEM leaves the scene unchanged. */
 edx_status edx_scene_add(edx_scene *scene, uint32_t row, const edx_events *events, edx_error *err);
 
 uint32_t edx_scene_rows(const edx_scene *scene);
 uint32_t edx_scene_cols(const edx_scene *scene);
 uint32_t edx_scene_channels(const edx_scene *scene);
 uint64_t edx_scene_counts(const edx_scene *scene);
-const uint64_t *edx_scene_spectrum(const edx_scene *scene);      /* [channels] */
-const uint64_t *edx_scene_pixel_counts(const edx_scene *scene);  /* [rows * cols] */
-const uint32_t *edx_scene_exposure(const edx_scene *scene);      /* [rows * cols] */
-size_t edx_scene_bytes(const edx_scene *scene);                  /* memory held now */
-uint64_t edx_scene_slots(const edx_scene *scene);                /* slots in use */
-uint32_t edx_scene_peak(const edx_scene *scene);                 /* largest voxel */
+const uint64_t *edx_scene_spectrum(const edx_scene *scene);     /* [channels] */
+const uint64_t *edx_scene_pixel_counts(const edx_scene *scene); /* [rows * cols] */
+const uint32_t *edx_scene_exposure(const edx_scene *scene);     /* [rows * cols] */
+size_t edx_scene_bytes(const edx_scene *scene);                 /* memory held now */
+uint64_t edx_scene_slots(const edx_scene *scene); /* slots in use: a pass over the pixels */
+uint32_t edx_scene_peak(const edx_scene *scene);  /* largest voxel: a pass over the slots */
 
 /* Calls visit(context, channel, count) for every voxel of scan pixel that is not zero (each channel
  * once, digits put together), in no order. */
