@@ -238,12 +238,12 @@ edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_pla
     if (!run->analysis) {
         return edx_fail(err, EDX_E_STATE, "no acquisition");
     }
-    edx_status status = decode(run, body, n, &run->frame, err);
-    if (status) {
-        return status;
-    }
     if (!placement->finish) {
         edx_run_place(run, placement);
+    }
+    edx_status status = decode(run, body, n, &run->frame, err); /* behind what else decodes */
+    if (status) {
+        return status;
     }
     const uint64_t index = run->frame.frame;
     if (!placement->place) {

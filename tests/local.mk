@@ -36,6 +36,6 @@ include tests/instrument.mk
 include tests/store.mk
 include tests/client.mk
 include tests/daemon.mk
-include tests/notify.mk
+include tests/life.mk
 include tests/interop.mk
 include tests/fuzz.mk

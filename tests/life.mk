@@ -1,9 +1,9 @@
-# tests/notify.mk: what systemd hears, from an edxd that can be made to hang
+# tests/life.mk: what systemd hears, from an edxd that can be made to hang; kill -9 at random moments
 
 check_PROGRAMS += tests/edxd_hang
 tests_edxd_hang_SOURCES = daemon/edxd.c tests/hang.c
 tests_edxd_hang_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=edx_run_frame,--wrap=edx_publisher_serve
 tests_edxd_hang_LDADD   = $(EDX_DAEMON)
 
-TESTS      += tests/notify.py
-EXTRA_DIST += tests/notify.py
+TESTS      += tests/notify.py tests/kill.py
+EXTRA_DIST += tests/notify.py tests/kill.py

@@ -1,0 +1,175 @@
+"""kill -9 at random moments, of edxd and of the sender, over the acknowledged pattern: the cube is
+bit-exact in the end and nothing is left unacknowledged. EDX_KILLS and EDX_SEED choose how often and
+which moments.
+
+With --send FILE ENDPOINT this is the sender: an instrument that keeps what is not acknowledged.
+"""
+import os
+import pickle
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+import h5py
+import msgpack
+import numpy
+import zmq
+
+EDXD = os.path.join(os.environ.get("EDX_BUILDDIR", "."), "edxd")
+KILLS = int(os.environ.get("EDX_KILLS", "50"))
+SEED = int(os.environ.get("EDX_SEED", str(random.SystemRandom().randrange(1 << 32))))
+ROWS, COLS, CHANNELS, FRAMES = 24, 20, 64, 500
+WINDOW = 16
+PAUSE_S = 0.01  # between messages, so that the kills fall into the acquisition
+
+
+def array(values, dtype):
+    a = numpy.asarray(values, dtype)
+    return {"dtype": a.dtype.str, "shape": list(a.shape), "data": a.tobytes()}
+
+
+def messages(rng):
+    """Begin, frames (some in row blocks), end; and the sum that they must give."""
+    def pack(**body):
+        return msgpack.packb(dict(v=1, acq="kill", t=1.7e9, **body))
+
+    total = numpy.zeros((ROWS, COLS, CHANNELS), "<u4")
+    out = [(b"edx.begin", pack(
+        scan=dict(rows=ROWS, cols=COLS, step_nm=[0.5, 0.5], dwell_s=1e-3, frames=FRAMES),
+        energy=dict(channels=CHANNELS, offset_eV=0.0, scale_eV=100.0), beam_keV=200.0))]
+    seq = 0
+    for frame in range(FRAMES):
+        counts = rng.poisson(0.05, (ROWS, COLS, CHANNELS)).astype("|u1")
+        total += counts
+        blocks = [(0, ROWS)] if frame % 7 else [(0, 10), (10, ROWS - 10)]
+        for row, rows in blocks:
+            out.append((b"edx.frame", pack(seq=seq, frame=frame, row=row, rows=rows,
+                                           counts=array(counts[row:row + rows], "|u1"))))
+            seq += 1
+    out.append((b"edx.end", pack(frames=FRAMES, messages=seq, reason="complete")))
+    return out, total
+
+
+def key(topic, body):
+    m = msgpack.unpackb(body)
+    return (topic.decode(), m.get("seq"))
+
+
+def send(path, endpoint):
+    """Sends in order, at most WINDOW ahead of what is acknowledged; after silence, again. What was
+    acknowledged stands in a file beside the messages, as an instrument would remember it."""
+    with open(path, "rb") as f:
+        todo = [(key(t, b), t, b) for t, b in pickle.load(f)]
+    done = open(path + ".acked", "a+")
+    done.seek(0)
+    acked = set(done.read().split("\n"))
+    todo = [entry for entry in todo if repr(entry[0]) not in acked]
+    socket = zmq.Context.instance().socket(zmq.DEALER)
+    socket.linger = 0
+    socket.connect(endpoint)
+    waiting = {k: (t, b) for k, t, b in todo}
+    queue, flying, heard = list(todo), set(), time.monotonic()
+    while waiting:
+        if queue and len(flying) < WINDOW:
+            k, t, b = queue.pop(0)
+            if k in waiting:
+                socket.send_multipart([t, b])
+                flying.add(k)
+        time.sleep(PAUSE_S)
+        while socket.poll(0):
+            topic, body = socket.recv_multipart()
+            m = msgpack.unpackb(body)
+            assert topic == b"edx.ack" and "error" not in m, m
+            k = (m["topic"], m.get("seq"))
+            waiting.pop(k, None)
+            flying.discard(k)
+            print(repr(k), file=done, flush=True)
+            heard = time.monotonic()
+        if time.monotonic() - heard > 0.3:
+            queue = [(k, t, b) for k, (t, b) in waiting.items()]
+            flying.clear()
+            heard = time.monotonic()
+
+
+class Kill(unittest.TestCase):
+    def setUp(self):
+        self.root = tempfile.mkdtemp(prefix="edx-kill-")
+        self.children = {}
+        self.during = 0  # kills that fell into the acquisition
+
+    def tearDown(self):
+        for child in self.children.values():
+            child.kill()
+            child.wait(10)
+        shutil.rmtree(self.root)
+
+    def end(self, name):
+        return f"ipc://{self.root}/{name}"
+
+    def start_edxd(self):
+        args = [EDXD, "-c", os.devnull]
+        for k, v in {"ingest.endpoint": self.end("in"), "ingest.pattern": "router",
+                     "ingest.bind": "true", "publish.endpoint": self.end("out"),
+                     "control.endpoint": self.end("control"),
+                     "output.dir": os.path.join(self.root, "runs")}.items():
+            args += ["-s", f"{k}={v}"]
+        with open(os.path.join(self.root, "log"), "ab") as log:
+            self.children["edxd"] = subprocess.Popen(args, stderr=log)
+
+    def start_sender(self):
+        self.children["sender"] = subprocess.Popen(
+            [sys.executable, os.path.abspath(__file__), "--send",
+             os.path.join(self.root, "messages"), self.end("in")])
+
+    def ask(self, cmd):
+        socket = zmq.Context.instance().socket(zmq.REQ)
+        socket.linger = 0
+        socket.rcvtimeo = 30000
+        socket.connect(self.end("control"))
+        socket.send(msgpack.packb({"cmd": cmd}))
+        reply = msgpack.unpackb(socket.recv())
+        socket.close()
+        return reply
+
+    def kill_some(self, rng):
+        for _ in range(KILLS):
+            time.sleep(rng.uniform(0.0, 0.25))
+            who = rng.choice(["edxd", "edxd", "sender"])
+            self.children[who].send_signal(signal.SIGKILL)
+            self.children[who].wait(10)
+            if who == "edxd":
+                self.start_edxd()
+            else:
+                self.start_sender()
+            self.during += self.children["sender"].poll() is None
+
+    def test_nothing_is_lost(self):
+        print(f"seed {SEED}, {KILLS} kills", flush=True)
+        todo, total = messages(numpy.random.default_rng(SEED))
+        with open(os.path.join(self.root, "messages"), "wb") as f:
+            pickle.dump(todo, f)
+        self.start_edxd()
+        self.start_sender()
+        self.kill_some(random.Random(SEED))
+        self.assertGreater(self.during, KILLS // 2, "the acquisition was over too early")
+        self.assertEqual(self.children["sender"].wait(60), 0, "something is not acknowledged")
+        self.assertTrue(self.ask("save")["ok"])
+        status = self.ask("status")
+        self.assertEqual((status["frames"], status["lost"], status["counts"]),
+                         (FRAMES, 0, int(total.sum())))
+        self.assertEqual(os.listdir(os.path.join(self.root, "runs")), ["kill"])
+        with h5py.File(os.path.join(self.root, "runs", "kill", "cube.hspy")) as f:
+            cube = f["Experiments/kill/data"][()]
+        numpy.testing.assert_array_equal(cube, total)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["--send"]:
+        send(*sys.argv[2:4])
+    else:
+        unittest.main(argv=sys.argv, verbosity=2)
