@@ -10,10 +10,19 @@ libedxanalysis_la_SOURCES  = \
 	analysis/intensity.h \
 	analysis/lines.c \
 	analysis/lines.h \
+	analysis/pool.c \
+	analysis/pool.h \
 	analysis/profile.c \
 	analysis/profile.h \
 	analysis/quant.c \
 	analysis/quant.h \
+	analysis/scene.c \
 	analysis/scene.h \
+	analysis/scene_add.c \
+	analysis/scene_inside.h \
+	analysis/scene_kernels.c \
+	analysis/scene_kernels.h \
+	analysis/scene_strip.c \
+	analysis/scene_strip.h \
 	analysis/windows.c \
 	analysis/windows.h

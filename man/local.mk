@@ -1,3 +1,4 @@
 # Manual pages.
-dist_man_MANS =
-dist_man_MANS += man/edxsim.1 man/edxplay.1
+dist_man_MANS = \
+	man/edxplay.1 \
+	man/edxsim.1

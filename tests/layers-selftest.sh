@@ -74,6 +74,14 @@ else
     failures=$((failures + 1))
 fi
 
+put analysis/sum_part.h '#include "analysis/sum.h"' 'int edx_part(int);'
+put analysis/sum_part.c '#include "analysis/sum_part.h"' 'int edx_part(int a) { return a ? edx_sum(0) : 0; }'
+put analysis/sum.c '#include "analysis/sum_part.h"' 'int edx_whole(int a) { return edx_part(a); }'
+compile && layers || { echo "FAIL a module of two files: $(cat "$work/out")" && failures=$((failures + 1)); }
+put analysis/other.c '#include "analysis/sum_part.h"' && put analysis/other.h ''
+put analysis/sum_part.c '#include "analysis/other.h"'
+broken "a cycle through one of a module's files" 'modules that include each other: a cycle.*analysis/other'
+
 put proto/base.c '#include "analysis/sum.h"'
 broken "proto includes analysis" 'proto/base.c: includes "analysis/sum.h", but proto may'
 put analysis/sum.c '#include "daemon/run.h"'
