@@ -3,11 +3,14 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Half width of the peak window in FWHM. Where the peak dominates, the error of the net counts is
- * least with all of the Gaussian; where the background dominates, with 1.2 FWHM in all. 1.5 FWHM in
- * all hold 92 % of the counts and lose 4 % and 6 % against the one and the other best choice, and
- * leave out most of what lies a FWHM away. */
-#define PEAK_HALF 0.75
+/* The peak window's edges lie this far (FWHM) from the outermost line of the peak, at the channel
+ * edge where what the window takes of the element comes nearest to all of the peak: where a
+ * neighbour of the same element (Ag Lb beside La) leaks in, it makes up for the tail that is cut
+ * off. So a k that holds for whole peaks holds for these windows, whatever the line. A wider window
+ * costs noise where the background dominates. */
+#define PEAK_NEAR 0.6
+#define PEAK_FAR 1.25
+#define PEAK_NOISE 0.004 /* of a FWHM more, as a fraction of the peak */
 /* A line of the same element this near (FWHM) and this strong is one peak with ours (Au Ma and Mb)
  * and the window takes it in. */
 #define SAME_PEAK 1.0
@@ -139,22 +142,72 @@ static bool inside(const edx_surroundings *around, const double window_eV[2])
     return n >= 1 && (double)edx_windows_channels(axis, around->range_eV, window_eV) >= n;
 }
 
+/* The lines of the element that are one peak with ours: their range, and their weight together. */
+typedef struct together {
+    double lo, hi;
+    double weight;
+} together;
+
+static together find_peak(const edx_surroundings *around, const edx_windows *line, double fwhm)
+{
+    double least = SAME_PEAK_WEIGHT * own_weight(around, line);
+    together found = {line->energy_eV, line->energy_eV, 0};
+    for (size_t i = 0; i < around->n; i++) {
+        const edx_emission *e = &around->emissions[i];
+        double away = fabs(e->energy_eV - line->energy_eV);
+        if (e->z != line->z || e->weight <= 0 || away >= SAME_PEAK * fwhm)
+            continue;
+        if (e->weight < least && away >= 0.5 * fwhm)
+            continue; /* a weak line inside the peak is part of it, one at its side is not */
+        found.weight += e->weight;
+        if (e->weight < least)
+            continue;
+        found.lo = fmin(found.lo, e->energy_eV);
+        found.hi = fmax(found.hi, e->energy_eV);
+    }
+    return found;
+}
+
+/* Of every element, in the window: ours, and the others'. */
+static void take(const edx_surroundings *around, const edx_windows *line, const double window_eV[2],
+                 double *own, double *foreign)
+{
+    *own = *foreign = 0;
+    for (size_t i = 0; i < around->n; i++) {
+        const edx_emission *e = &around->emissions[i];
+        double share = edx_windows_share(e->energy_eV, around->resolution_eV, window_eV);
+        *(e->z == line->z ? own : foreign) += e->weight * share;
+    }
+}
+
+static double peak_cost(const edx_surroundings *around, const edx_windows *line, const together *p,
+                        const double window_eV[2], double fwhm)
+{
+    double own, foreign;
+    take(around, line, window_eV, &own, &foreign);
+    if (p->weight <= 0) /* a line that is not excited: the Gaussian alone */
+        return fabs(edx_windows_share(line->energy_eV, around->resolution_eV, window_eV) - 1) +
+               PEAK_NOISE * width(window_eV) / fwhm;
+    return fabs(own / p->weight - 1) + foreign / p->weight + PEAK_NOISE * width(window_eV) / fwhm;
+}
+
 bool edx_windows_peak(const edx_surroundings *around, edx_windows *line)
 {
     double fwhm = edx_windows_fwhm(line->energy_eV, around->resolution_eV);
-    double least = SAME_PEAK_WEIGHT * own_weight(around, line);
-    double lo = line->energy_eV, hi = line->energy_eV;
-    for (size_t i = 0; i < around->n; i++) {
-        const edx_emission *e = &around->emissions[i];
-        if (e->z != line->z || e->weight < least || e->weight <= 0 ||
-            fabs(e->energy_eV - line->energy_eV) >= SAME_PEAK * fwhm)
-            continue;
-        lo = fmin(lo, e->energy_eV);
-        hi = fmax(hi, e->energy_eV);
-    }
-    line->window_eV[0] = nearest_edge(&around->axis, lo - PEAK_HALF * fwhm);
-    line->window_eV[1] = nearest_edge(&around->axis, hi + PEAK_HALF * fwhm);
-    return inside(around, line->window_eV);
+    double step = fmax(around->axis.scale_eV, fwhm / 32), best = INFINITY;
+    together p = find_peak(around, line, fwhm);
+    for (double below = PEAK_NEAR * fwhm; below <= PEAK_FAR * fwhm; below += step)
+        for (double above = PEAK_NEAR * fwhm; above <= PEAK_FAR * fwhm; above += step) {
+            double window_eV[2] = {nearest_edge(&around->axis, p.lo - below),
+                                   nearest_edge(&around->axis, p.hi + above)};
+            double cost = peak_cost(around, line, &p, window_eV, fwhm);
+            if (cost >= best)
+                continue;
+            best = cost;
+            line->window_eV[0] = window_eV[0];
+            line->window_eV[1] = window_eV[1];
+        }
+    return isfinite(best) && inside(around, line->window_eV);
 }
 
 /* ---- background ---- */
