@@ -26,8 +26,8 @@ struct edx_acquisition {
     uint64_t newest; /* one above the newest frame begun */
     uint64_t voxel_bound;
     uint64_t counts, duplicate;
-    uint64_t messages; /* edx.end's count; 0 unknown */
-    bool ended, finished;
+    uint64_t messages;             /* edx.end's count; 0 unknown */
+    bool ended, stopped, finished; /* edx.end came; stopped from here; either, or all came */
 };
 
 edx_acquisition *edx_acquisition_new(const edx_begin *begin, const void *bytes, size_t n)
@@ -263,11 +263,13 @@ edx_status edx_acquisition_end(edx_acquisition *acquisition, const edx_end *end,
                                edx_error *err)
 {
     *out = (edx_placement){0};
-    if (acquisition->ended) {
+    if (acquisition->ended || (!end && acquisition->stopped)) {
         return edx_fail(err, EDX_E_DUPLICATE, "the end came before");
     }
-    acquisition->ended = acquisition->finished = out->finish = true;
+    out->finish = !acquisition->stopped;
+    acquisition->finished = acquisition->stopped = true;
     if (end) {
+        acquisition->ended = true;
         acquisition->messages = end->messages;
     }
     place_older(acquisition, UINT64_MAX, out);

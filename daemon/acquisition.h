@@ -41,14 +41,15 @@ void edx_acquisition_repeat(edx_acquisition *acquisition);
 /* Takes a message that was judged OK: it counts, *out says what to do. NOMEM changes nothing. */
 edx_status edx_acquisition_frame(edx_acquisition *acquisition, const edx_frame *frame,
                                  edx_placement *out, edx_error *err);
-/* Takes the end message (end may be NULL: stopped from here). OK the first time, DUPLICATE later.
- * *out names the frames to place as they are. */
+/* Takes the end message (end may be NULL: stopped from here). OK the first time, DUPLICATE later;
+ * the first message after a stop is OK too: it tells what was sent. *out names the frames to place
+ * as they are. */
 edx_status edx_acquisition_end(edx_acquisition *acquisition, const edx_end *end, edx_placement *out,
                                edx_error *err);
 
 /* edx.end came, or the last expected frame is complete, or it was stopped. */
 bool edx_acquisition_finished(const edx_acquisition *acquisition);
-bool edx_acquisition_ended(const edx_acquisition *acquisition); /* edx.end came or it was stopped */
+bool edx_acquisition_ended(const edx_acquisition *acquisition); /* edx.end came */
 
 typedef struct edx_tally {
     uint64_t received;  /* frame messages that count */

@@ -108,6 +108,7 @@ static void begin(edx_analyst *a, edx_task *task)
                       task->start->begin.head.acq, err.text);
     }
     a->changed = true;
+    report_facts(a); /* before the first result: whose it is */
 }
 
 static edx_status read_back(edx_analyst *a, edx_task *task, edx_error *err)

@@ -217,10 +217,12 @@ static edx_status key_of(const request *r, char *key, size_t size, edx_error *er
     return edx_node_text(edx_map_get(r->map, "key"), "key", key, size, err);
 }
 
+/* What is in force: a run that was taken up again has the settings of its recording. */
 static void do_get(edx_control *c, request *r)
 {
     char key[128];
     edx_error err = {0};
+    c->parts.config->settings = *edx_intake_settings(c->parts.intake);
     begin_ok(c, 1);
     edx_pack_text(c->pack, "value");
     edx_status status = key_of(r, key, sizeof key, &err);
@@ -259,6 +261,7 @@ static edx_status set_key(edx_control *c, const request *r, edx_error *err)
         return edx_fail(err, EDX_E_NOMEM, "no memory");
     }
     *changed = *c->parts.config;
+    changed->settings = *edx_intake_settings(c->parts.intake);
     status = edx_config_set(changed, key, value, err);
     if (status == EDX_OK) {
         status = edx_config_check(changed, err);

@@ -42,7 +42,7 @@ struct edx_intake {
     const char *stored; /* … the one that they would go to: this folder's */
     bool changed;
     uint64_t bad;
-    int64_t last_ns; /* monotonic, of the last message accepted */
+    int64_t last_ns; /* monotonic, of the last message accepted live; 0: none */
     uint64_t last_unix_ns;
     int64_t log_second;
     unsigned log_count;
@@ -65,8 +65,18 @@ edx_intake *edx_intake_new(const edx_intake_options *options)
     return in;
 }
 
-static void side_clear(side *s)
+static void sync_side(edx_intake *in, side *s)
 {
+    edx_error err = {0};
+    if (in->options.sync && s->file && edx_run_file_sync(s->file, &err)) {
+        edx_alarms_raise(in->options.alarms, "disk", "error", 0,
+                         "%s: cannot sync the recording: %s", s->stored, err.text);
+    }
+}
+
+static void side_clear(edx_intake *in, side *s)
+{
+    sync_side(in, s);
     edx_acquisition_free(&s->acquisition);
     edx_run_file_free(&s->file);
     s->stored[0] = '\0';
@@ -90,8 +100,8 @@ void edx_intake_free(edx_intake **intake)
         orphan_free(in->orphans);
         in->orphans = next;
     }
-    side_clear(&in->now);
-    side_clear(&in->earlier);
+    side_clear(in, &in->now);
+    side_clear(in, &in->earlier);
     edx_wire_free(&in->wire);
     edx_pack_free(&in->pack);
     free(in);
@@ -117,10 +127,10 @@ static void log_bad(edx_intake *in, int64_t now_ns, const char *why)
     }
 }
 
-void edx_intake_bad(edx_intake *intake, const char *why)
+void edx_intake_bad(edx_intake *intake, int64_t now_ns, const char *why)
 {
     intake->bad++;
-    log_bad(intake, intake->last_ns, why);
+    log_bad(intake, now_ns, why);
 }
 
 static edx_verdict refuse(edx_intake *in, const edx_arrival *arrival, const edx_error *err)
@@ -178,6 +188,9 @@ static void record_settings(edx_intake *in, uint64_t unix_ns)
 static void give_save(edx_intake *in, uint64_t ticket, edx_state state)
 {
     edx_task task;
+    if (state == EDX_FINISHED) {
+        sync_side(in, &in->now);
+    }
     edx_task_init(&task, EDX_TASK_SAVE);
     task.ticket = ticket;
     task.state = state;
@@ -263,20 +276,44 @@ static void close_running(edx_intake *in, uint64_t ticket)
     }
 }
 
-static void open_folder(edx_intake *in, const char *acq)
+static void open_folder(edx_intake *in, side *s, const char *acq)
 {
     edx_error err = {0};
-    snprintf(in->now.stored, EDX_ACQ_SIZE, "%s", acq);
+    snprintf(s->stored, EDX_ACQ_SIZE, "%s", acq);
     const edx_status status =
-        in->stored
-            ? edx_journal_reopen(in->options.journal, in->stored, &in->now.file, &err)
-            : edx_journal_create(in->options.journal, acq, in->now.stored, &in->now.file, &err);
+        in->stored ? edx_journal_reopen(in->options.journal, in->stored, &s->file, &err)
+                   : edx_journal_create(in->options.journal, acq, s->stored, &s->file, &err);
     if (in->stored) {
-        snprintf(in->now.stored, EDX_ACQ_SIZE, "%s", in->stored);
+        snprintf(s->stored, EDX_ACQ_SIZE, "%s", in->stored);
     }
     if (status) {
         edx_alarms_raise(in->options.alarms, "disk", "error", 0, "%s; frames are summed in memory",
                          err.text);
+    }
+}
+
+/* A place for the acquisition that begins; false where it must be recorded and cannot be. */
+static bool open_side(edx_intake *in, side *s, const edx_arrival *arrival)
+{
+    open_folder(in, s, edx_acquisition_begin(s->acquisition)->head.acq);
+    const bool recorded =
+        record(in, s, EDX_TOPIC_BEGIN, arrival->body, arrival->size, arrival->unix_ns, NULL);
+    if (recorded || !in->options.must_record) {
+        return true;
+    }
+    if (s->file) {
+        edx_journal_discard(in->options.journal, s->stored, &s->file);
+    }
+    edx_acquisition_free(&s->acquisition);
+    return false;
+}
+
+static void make_earlier(edx_intake *in)
+{
+    if (in->now.acquisition) {
+        close_running(in, 0);
+        side_clear(in, &in->earlier);
+        in->earlier = in->now;
     }
 }
 
@@ -293,23 +330,21 @@ static edx_verdict take_begin(edx_intake *in, edx_arrival *arrival, const edx_no
         edx_error_prefix(err, EDX_TOPIC_BEGIN);
         return refuse(in, arrival, err);
     }
-    edx_acquisition *fresh = edx_acquisition_new(&in->begin, arrival->body, arrival->size);
-    if (!fresh) {
+    side fresh = {.acquisition = edx_acquisition_new(&in->begin, arrival->body, arrival->size)};
+    if (!fresh.acquisition) {
         edx_fail(err, EDX_E_NOMEM, EDX_TOPIC_BEGIN ": no memory");
         return refuse(in, arrival, err);
     }
-    if (in->now.acquisition) {
-        close_running(in, 0);
-        side_clear(&in->earlier);
-        in->earlier = in->now;
+    if (!open_side(in, &fresh, arrival)) {
+        edx_fail(err, EDX_E_IO, "cannot be recorded now, send it again");
+        return EDX_HELD;
     }
-    in->now = (side){.acquisition = fresh};
+    make_earlier(in);
+    in->now = fresh;
     in->strange[0] = '\0';
     in->current = in->settings;
     in->changed = true;
     edx_alarms_begin(in->options.alarms);
-    open_folder(in, in->begin.head.acq);
-    record(in, &in->now, EDX_TOPIC_BEGIN, arrival->body, arrival->size, arrival->unix_ns, NULL);
     record_settings(in, arrival->unix_ns);
     give_begin(in);
     edx_log_write(in->options.log, EDX_LOG_NOTICE,
@@ -327,7 +362,7 @@ static void give_frame(edx_intake *in, edx_arrival *arrival, const edx_placement
     edx_task task;
     edx_task_init(&task, EDX_TASK_FRAME);
     task.placement = *placement;
-    task.arrival_ns = arrival->monotonic_ns;
+    task.arrival_ns = in->reading ? 0 : arrival->monotonic_ns;
     task.on_disk = on_disk;
     task.offset = offset;
     if (!arrival->owner) {
@@ -390,10 +425,14 @@ static edx_verdict take_frame(edx_intake *in, edx_arrival *arrival, edx_error *e
 static edx_verdict take_end(edx_intake *in, side *s, edx_arrival *arrival, const edx_end *end)
 {
     edx_placement placement;
-    if (edx_acquisition_end(s->acquisition, end, &placement, NULL) == EDX_E_DUPLICATE) {
+    if (edx_acquisition_ended(s->acquisition)) {
         return EDX_REPEAT;
     }
-    record(in, s, EDX_TOPIC_END, arrival->body, arrival->size, arrival->unix_ns, NULL);
+    if (!record(in, s, EDX_TOPIC_END, arrival->body, arrival->size, arrival->unix_ns, NULL) &&
+        in->options.must_record) {
+        return EDX_HELD;
+    }
+    edx_acquisition_end(s->acquisition, end, &placement, NULL);
     if (s == &in->now) {
         give_place(in, &placement);
         report_loss(in);
@@ -465,10 +504,10 @@ static bool recall(edx_intake *in, const char *acq)
     edx_wire_free(&wire);
     if (!is_side(&found, acq) ||
         edx_journal_reopen(in->options.journal, found.stored, &found.file, NULL)) {
-        side_clear(&found);
+        side_clear(in, &found);
         return false;
     }
-    side_clear(&in->earlier);
+    side_clear(in, &in->earlier);
     in->earlier = found;
     return true;
 }
@@ -681,7 +720,7 @@ edx_verdict edx_intake_message(edx_intake *intake, edx_arrival *arrival, edx_rec
     memcpy(r->acq, head.acq, sizeof r->acq);
     const edx_verdict verdict = route(intake, r->topic, arrival, body, r, err);
     if (verdict == EDX_ACCEPTED) {
-        intake->last_ns = arrival->monotonic_ns;
+        intake->last_ns = intake->reading ? 0 : arrival->monotonic_ns;
         intake->last_unix_ns = arrival->unix_ns;
     }
     return verdict;
@@ -781,7 +820,7 @@ void edx_intake_reset(edx_intake *intake, uint64_t ticket)
     }
     edx_task_init(&task, EDX_TASK_FORGET);
     give(intake, &task);
-    side_clear(&intake->earlier);
+    side_clear(intake, &intake->earlier);
     intake->earlier = intake->now;
     intake->now = (side){0};
     intake->changed = false;
@@ -811,6 +850,11 @@ edx_status edx_intake_set(edx_intake *intake, const edx_settings *settings, edx_
         give_settings(intake);
     }
     return EDX_OK;
+}
+
+const edx_settings *edx_intake_settings(const edx_intake *intake)
+{
+    return intake->now.acquisition ? &intake->current : &intake->settings;
 }
 
 edx_status edx_intake_sync(edx_intake *intake, edx_error *err)

@@ -53,6 +53,7 @@ typedef struct edx_intake_options {
     bool replay_settings;                                  /* edx.config records count */
     void (*adjust)(void *context, edx_settings *settings); /* over those; may be NULL */
     bool must_record; /* what cannot be recorded is HELD, not summed */
+    bool sync;        /* recordings go to the disk when an acquisition finishes or is closed */
     edx_journal *journal;
     edx_analyst *analyst;
     edx_alarms *alarms;
@@ -72,7 +73,7 @@ edx_verdict edx_intake_message(edx_intake *intake, edx_arrival *arrival, edx_rec
                                edx_error *err);
 
 /* A message that is no two-part message, or that the transport refused. */
-void edx_intake_bad(edx_intake *intake, const char *why);
+void edx_intake_bad(edx_intake *intake, int64_t now_ns, const char *why);
 
 /* Replays a recording: into a run that is taken up again (stored: its folder's name; later messages
  * are appended), or with stored NULL into new runs. progress (may be NULL) is called now and then
@@ -93,6 +94,8 @@ void edx_intake_save_changes(edx_intake *intake);
 /* Other settings from now on: recorded, and handed to the analyst. RANGE when the running
  * acquisition cannot carry them; nothing changes then. */
 edx_status edx_intake_set(edx_intake *intake, const edx_settings *settings, edx_error *err);
+/* The settings in force: the running acquisition's, else those for acquisitions to come. */
+const edx_settings *edx_intake_settings(const edx_intake *intake);
 /* The recording to the disk. */
 edx_status edx_intake_sync(edx_intake *intake, edx_error *err);
 
@@ -106,7 +109,7 @@ typedef struct edx_intake_facts {
     edx_tally tally;
     uint64_t bad;    /* since the daemon began */
     bool waits;      /* frames without a begin wait */
-    int64_t last_ns; /* monotonic, of the last message accepted */
+    int64_t last_ns; /* monotonic, of the last message accepted live; 0: none */
 } edx_intake_facts;
 
 void edx_intake_facts_get(const edx_intake *intake, edx_intake_facts *out);

@@ -149,12 +149,21 @@ edx_status edx_journal_create(edx_journal *journal, const char *acq, char stored
     if (journal->record) {
         status = edx_recording_create(file->recording, &file->writer, err);
         if (status) {
-            edx_run_file_free(&file);
+            edx_journal_discard(journal, stored, &file);
             return status;
         }
     }
     *out = file;
     return EDX_OK;
+}
+
+void edx_journal_discard(edx_journal *journal, const char *stored, edx_run_file **file)
+{
+    if (*file && (*file)->recording[0]) {
+        unlink((*file)->recording);
+    }
+    edx_run_file_free(file);
+    unlinkat(journal->fd, stored, AT_REMOVEDIR);
 }
 
 edx_status edx_journal_reopen(edx_journal *journal, const char *stored, edx_run_file **out,

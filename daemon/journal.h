@@ -32,6 +32,8 @@ edx_status edx_journal_create(edx_journal *journal, const char *acq, char stored
 edx_status edx_journal_reopen(edx_journal *journal, const char *stored, edx_run_file **out,
                               edx_error *err);
 void edx_run_file_free(edx_run_file **file);
+/* Takes a run back that edx_journal_create made: its folder and its recording are gone. */
+void edx_journal_discard(edx_journal *journal, const char *stored, edx_run_file **file);
 const char *edx_run_file_folder(const edx_run_file *file);    /* its path */
 const char *edx_run_file_recording(const edx_run_file *file); /* "" when there is none */
 /* Appends one record; offset (may be NULL) is where it starts. OK without doing anything where

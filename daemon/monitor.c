@@ -9,7 +9,7 @@
 #include "daemon/status.h"
 
 #define LATENCIES 1024u
-#define RATE_SAMPLES 4u
+#define RATE_SAMPLES 8u
 
 struct edx_monitor {
     const edx_intake *intake;

@@ -22,7 +22,7 @@ void edx_monitor_facts(edx_monitor *monitor, const edx_run_facts *facts);
 void edx_monitor_saved(edx_monitor *monitor, const edx_run_facts *facts, edx_state state);
 /* Maps went out for a frame whose last byte came at arrival_ns. */
 void edx_monitor_latency(edx_monitor *monitor, int64_t arrival_ns, int64_t now_ns);
-/* Samples the count rate; call about once a second. */
+/* Samples the count rate; call about twice a second. */
 void edx_monitor_tick(edx_monitor *monitor, int64_t now_ns);
 
 edx_state edx_monitor_state(const edx_monitor *monitor);

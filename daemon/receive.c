@@ -25,7 +25,7 @@
 #define HISTORY_BYTES ((size_t)64 << 20)
 #define CONTROL_BYTES (1u << 20)
 #define FRAMES_AT_ONCE 64
-#define TICK_MS 1000
+#define TICK_MS 500 /* a status at least once a second, whatever else the machine does */
 #define SYNC_MS 200
 #define SETTLE_NS 1000000000 /* a finished acquisition that got late frames is saved after this */
 #define ACKS 1024
@@ -57,7 +57,7 @@ typedef struct receiver {
     int signals;
     bool stopping, stopped;
     bool unsynced;
-    int64_t ticked_ms, synced_ms, status_ms, fed_ns;
+    int64_t ready_ns, ticked_ms, synced_ms, status_ms, fed_ns;
     uint64_t alarm_version, progress;
     int64_t progress_ns;
     ack *acks;
@@ -233,14 +233,15 @@ static void flush_journal(receiver *r)
 {
     edx_error err = {0};
     const bool to_disk = r->config->output.sync == EDX_SYNC_FRAME;
-    if (to_disk && r->unsynced && edx_intake_sync(r->intake, &err)) {
+    const bool failed = to_disk && r->unsynced && edx_intake_sync(r->intake, &err);
+    if (failed) {
         edx_alarms_raise(&r->alarms, "disk", "error", 0, "cannot sync the recording: %s", err.text);
         for (unsigned i = 0; i < r->n_acks; i++) {
             edx_message_close(&r->acks[i].sender); /* not safe: the instrument sends it again */
         }
         r->n_acks = 0;
     }
-    r->unsynced = false;
+    r->unsynced = failed; /* a repeat of what is not safe is not acknowledged either */
     r->synced_ms = monotonic_ns() / 1000000;
     for (unsigned i = 0; i < r->n_acks; i++) {
         send_ack(r, &r->acks[i]);
@@ -277,7 +278,7 @@ static void take_message(receiver *r, edx_message *parts, unsigned n)
     if (n != first + 2) {
         edx_fail(&err, EDX_E_DECODE, "a message of %u parts, expected 2: topic and body",
                  n - (n >= first ? first : 0));
-        edx_intake_bad(r->intake, err.text);
+        edx_intake_bad(r->intake, monotonic_ns(), err.text);
     } else {
         edx_arrival arrival = {.topic = edx_message_data(&parts[first]),
                                .topic_size = edx_message_size(&parts[first]),
@@ -289,7 +290,10 @@ static void take_message(receiver *r, edx_message *parts, unsigned n)
                                .monotonic_ns = monotonic_ns()};
         verdict = edx_intake_message(r->intake, &arrival, &receipt, &err);
     }
-    r->unsynced |= verdict == EDX_ACCEPTED;
+    if (verdict == EDX_ACCEPTED) {
+        r->unsynced = true;
+        edx_alarms_clear(&r->alarms, "stalled");
+    }
     if (router) {
         settled(r, &parts[0], &receipt, verdict, &err);
     }
@@ -311,9 +315,6 @@ static void take_messages(receiver *r)
             edx_message_close(&parts[k]);
         }
     }
-    if (edx_alarms_active(&r->alarms, "stalled")) {
-        edx_alarms_clear(&r->alarms, "stalled");
-    }
 }
 
 /* Without a recording to read frames back from, the queue's limit holds the instrument up. */
@@ -329,14 +330,15 @@ static void watch_stall(receiver *r, int64_t now_ns)
 {
     edx_intake_facts facts;
     edx_intake_facts_get(r->intake, &facts);
-    const double silent_s = 1e-9 * (double)(now_ns - facts.last_ns);
+    const int64_t heard_ns = facts.last_ns > r->ready_ns ? facts.last_ns : r->ready_ns;
+    const double silent_s = 1e-9 * (double)(now_ns - heard_ns);
     if (facts.active && !facts.finished && silent_s > r->config->limits.stall_s) {
         edx_alarms_raise(&r->alarms, "stalled", "warning", (int64_t)facts.tally.frame,
                          "no message for more than %g s in the middle of an acquisition: is the "
                          "instrument still scanning?",
                          r->config->limits.stall_s);
     }
-    if (facts.finished && facts.changed && now_ns - facts.last_ns > SETTLE_NS) {
+    if (facts.finished && facts.changed && now_ns - heard_ns > SETTLE_NS) {
         edx_intake_save_changes(r->intake);
     }
 }
@@ -366,7 +368,7 @@ static void tick(receiver *r)
     char line[256];
     const uint64_t failures = edx_socket_protocol_failures(r->sockets[INGEST]);
     for (uint64_t i = 0; i < failures; i++) {
-        edx_intake_bad(r->intake,
+        edx_intake_bad(r->intake, now_ns,
                        "a connection was closed: what came was no ZeroMQ message, or far "
                        "larger than limits.max_message_MB");
     }
@@ -516,6 +518,7 @@ static edx_status make_parts(receiver *r, edx_error *err)
                                         .settings = &r->config->settings,
                                         .replay_settings = true,
                                         .must_record = router,
+                                        .sync = r->config->output.sync != EDX_SYNC_NONE,
                                         .journal = r->journal,
                                         .analyst = r->analyst,
                                         .alarms = &r->alarms,
@@ -645,6 +648,7 @@ edx_status edx_receive_run(edx_config *config, edx_log *log, edx_error *err)
                       edx_socket_endpoint(r->sockets[PUBLISH]),
                       edx_socket_endpoint(r->sockets[CONTROL]));
         edx_notify_ready();
+        r->ready_ns = monotonic_ns();
         send_status(r);
         send_alarms(r);
         status = serve(r, err);

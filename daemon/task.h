@@ -38,7 +38,7 @@ typedef struct edx_task {
     bool on_disk;    /* FRAME: read it back from the recording */
     uint64_t offset; /* where there */
     edx_placement placement;
-    int64_t arrival_ns; /* CLOCK_MONOTONIC, of FRAME */
+    int64_t arrival_ns; /* CLOCK_MONOTONIC, of FRAME; 0: from a recording */
     double t;           /* Unix time that results get */
     uint64_t ticket;    /* SAVE, ASK: comes back with the report; 0: nobody waits */
     edx_state state;    /* SAVE */
