@@ -10,19 +10,25 @@
 #include <stdint.h>
 
 #include "analysis/lines.h"
+#include "analysis/pool.h"
 #include "analysis/scene.h"
 #include "proto/frame.h"
 #include "proto/status.h"
 
 typedef struct edx_intensity edx_intensity;
 
-/* Windows of n lines over a scan of rows x cols pixels, binned bin_pixels x bin_pixels (what does
- * not fill a bin is left out), bin_energy channels to one of axis. */
+/* Windows of n (1 to EDX_MAX_LINES) lines over a scan of rows x cols pixels, binned bin_pixels x
+ * bin_pixels (what does not fill a bin is left out), bin_energy channels to one of axis. RANGE for
+ * a window that takes no channel or backgrounds with one midpoint, NOMEM. */
 edx_status edx_intensity_new(const edx_line *lines, uint32_t n, const edx_axis *axis,
                              uint32_t bin_energy, uint32_t rows, uint32_t cols, uint32_t channels,
                              uint32_t bin_pixels, edx_intensity **out, edx_error *err);
 void edx_intensity_free(edx_intensity **intensity);
 void edx_intensity_clear(edx_intensity *intensity);
+
+/* Lets pool (the caller's, alive as long as it is used here; NULL: none) share the work from now
+ * on. Results are the same for any number of threads. */
+void edx_intensity_set_pool(edx_intensity *intensity, edx_pool *pool);
 
 uint32_t edx_intensity_rows(const edx_intensity *intensity); /* analysis pixels */
 uint32_t edx_intensity_cols(const edx_intensity *intensity);
