@@ -5,5 +5,5 @@ tests_edxd_hang_SOURCES = daemon/edxd.c tests/hang.c
 tests_edxd_hang_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=edx_run_frame,--wrap=edx_publisher_serve
 tests_edxd_hang_LDADD   = $(EDX_DAEMON)
 
-TESTS      += tests/notify.py tests/kill.py
-EXTRA_DIST += tests/notify.py tests/kill.py
+TESTS      += tests/notify.py tests/kill.py tests/lifecycle.py
+EXTRA_DIST += tests/notify.py tests/kill.py tests/lifecycle.py
