@@ -16,11 +16,11 @@ libedxproto_la_SOURCES  = \
 	proto/recording.h \
 	proto/recording_format.h \
 	proto/recording_write.c \
-	proto/result.c \
 	proto/result.h \
 	proto/result_keys.c \
 	proto/result_keys.h \
 	proto/result_read.c \
+	proto/result_write.c \
 	proto/settings.c \
 	proto/settings.h \
 	proto/status.c \

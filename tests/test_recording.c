@@ -45,6 +45,19 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int count, off_t offse
     return pwrite(fd, parts[0].iov_base, n, offset);
 }
 
+static bool truncate_fails;
+
+int __real_ftruncate(int fd, off_t size);
+int __wrap_ftruncate(int fd, off_t size);
+
+int __wrap_ftruncate(int fd, off_t size)
+{
+    if (!truncate_fails)
+        return __real_ftruncate(fd, size);
+    errno = EIO;
+    return -1;
+}
+
 /* ---- a file and what is in it ---- */
 
 typedef struct sample {
@@ -109,6 +122,7 @@ static int setup(void **state)
     f = (fixture){0};
     write_step = 0;
     write_disturbed = false;
+    truncate_fails = false;
     const char *tmp = getenv("TMPDIR");
     snprintf(f.dir, sizeof f.dir, "%.40s/edx-test-XXXXXX", tmp ? tmp : "/tmp");
     if (!mkdtemp(f.dir))
@@ -609,20 +623,25 @@ static void test_append_over_damage(void **state)
 
 /* A full disk: the file stays what it was, whatever part of the record fitted, and goes on when
  * there is room again. */
+static edx_status write_within(fixture *f, edx_recording_writer *writer, rlim_t room)
+{
+    struct rlimit before, limit;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+    limit = (struct rlimit){f->size + room, before.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+    edx_status status = edx_recording_write(writer, "new", f->body, 50, 5, NULL, &f->err);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+    return status;
+}
+
 static void test_no_room(void **state)
 {
     fixture *f = *state;
     edx_recording_writer *writer;
-    struct rlimit before, limit;
-    signal(SIGXFSZ, SIG_IGN);
-    assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
     assert_int_equal(edx_recording_append(f->path, &writer, &f->err), EDX_OK);
     for (rlim_t room = 0; room < 88; room++) {
-        limit = (struct rlimit){f->size + room, before.rlim_max};
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
-        edx_status status = edx_recording_write(writer, "new", f->body, 50, 5, NULL, &f->err);
-        assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-        assert_int_equal(status, EDX_E_IO);
+        assert_int_equal(write_within(f, writer, room), EDX_E_IO);
         assert_string_equal(f->err.text, "write at offset 232: File too large");
         assert_int_equal(edx_recording_size(writer), f->size);
         struct stat st;
@@ -633,6 +652,27 @@ static void test_no_room(void **state)
     edx_recording_writer_free(&writer);
     outcome out = read_all(f);
     assert_true(out.came[3] && out.others == 1 && out.damaged == 0 && out.last == EDX_E_END);
+}
+
+/* A disk that does not even let the torn record be cut off: nothing is written behind it. */
+static void test_no_room_and_no_cut(void **state)
+{
+    fixture *f = *state;
+    edx_recording_writer *writer;
+    assert_int_equal(edx_recording_append(f->path, &writer, &f->err), EDX_OK);
+    truncate_fails = true;
+    assert_int_equal(write_within(f, writer, 80), EDX_E_IO);
+    assert_string_equal(f->err.text, "write at offset 232: File too large, and the torn record "
+                                     "could not be cut off");
+    assert_int_equal(edx_recording_write(writer, "n", "", 0, 5, NULL, &f->err), EDX_E_IO);
+    assert_string_equal(f->err.text, "truncate: Input/output error");
+    truncate_fails = false;
+    assert_int_equal(edx_recording_write(writer, "n", "", 0, 5, NULL, &f->err), EDX_OK);
+    struct stat st;
+    assert_int_equal(stat(f->path, &st), 0);
+    assert_int_equal(st.st_size, edx_recording_size(writer));
+    edx_recording_writer_free(&writer);
+    assert_int_equal(read_all(f).last, EDX_E_END);
 }
 
 /* ---- a recording that others wrote ---- */
@@ -715,6 +755,7 @@ int main(void)
         TEST(test_append_behind_damage),
         TEST(test_append_over_damage),
         TEST(test_no_room),
+        TEST(test_no_room_and_no_cut),
         TEST(test_foreign_recording),
     };
     return cmocka_run_group_tests_name("recording", tests, NULL, NULL);

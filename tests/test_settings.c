@@ -211,11 +211,11 @@ static void test_many_lines(void **state)
     fixture *f = *state;
     char json[2000];
     for (int n = 32; n <= 33; n++) {
-        strcpy(json, "[");
+        size_t used = 0;
         for (int i = 0; i < n; i++)
-            sprintf(json + strlen(json), "%s{\"line\": \"%c%c_Ka\"}", i ? "," : "", 'A' + i / 26,
-                    'a' + i % 26);
-        strcat(json, "]");
+            used += (size_t)snprintf(json + used, sizeof json - used, "%c{\"line\": \"%c%c_Ka\"}",
+                                     i ? ',' : '[', 'A' + i / 26, 'a' + i % 26);
+        snprintf(json + used, sizeof json - used, "]");
         assert_int_equal(set(f, "quant.lines", json), n == 32 ? EDX_OK : EDX_E_RANGE);
         assert_int_equal(f->settings.quant.n_lines, 32);
     }
@@ -278,7 +278,8 @@ static void random_window(rng *r, double out[2])
 
 static void random_line(rng *r, edx_line_setting *line, int i, int basis)
 {
-    sprintf(line->line, "%c%c_%ca", 'A' + i, 'a' + (int)rng_below(r, 26), "KLM"[rng_below(r, 3)]);
+    snprintf(line->line, sizeof line->line, "%c%c_%ca", 'A' + i, 'a' + (int)rng_below(r, 26),
+             "KLM"[rng_below(r, 3)]);
     line->k_basis = basis;
     if (rng_below(r, 2))
         line->k = random_positive(r);
