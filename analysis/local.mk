@@ -7,7 +7,10 @@ libedxanalysis_la_SOURCES  = \
 	analysis/analysis.h \
 	analysis/health.c \
 	analysis/health.h \
+	analysis/intensity.c \
 	analysis/intensity.h \
+	analysis/intensity_tile.c \
+	analysis/intensity_tile.h \
 	analysis/lines.c \
 	analysis/lines.h \
 	analysis/pool.c \

@@ -9,12 +9,12 @@
 #include "daemon/run.h"
 
 /* The names are the linker's. */
-edx_status __real_edx_run_frame(edx_run *run, const void *body, size_t n, /* NOLINT */
+edx_status __real_edx_run_frame(edx_run *run, const void *body, size_t n,
                                 const edx_placement *placement, edx_error *err);
-edx_status __wrap_edx_run_frame(edx_run *run, const void *body, size_t n, /* NOLINT */
+edx_status __wrap_edx_run_frame(edx_run *run, const void *body, size_t n,
                                 const edx_placement *placement, edx_error *err);
-long __real_edx_publisher_serve(edx_publisher *publisher, int64_t now_ms); /* NOLINT */
-long __wrap_edx_publisher_serve(edx_publisher *publisher, int64_t now_ms); /* NOLINT */
+long __real_edx_publisher_serve(edx_publisher *publisher, int64_t now_ms);
+long __wrap_edx_publisher_serve(edx_publisher *publisher, int64_t now_ms);
 
 static void hang(const char *who)
 {
@@ -25,14 +25,14 @@ static void hang(const char *who)
     }
 }
 
-edx_status __wrap_edx_run_frame(edx_run *run, const void *body, size_t n, /* NOLINT */
+edx_status __wrap_edx_run_frame(edx_run *run, const void *body, size_t n,
                                 const edx_placement *placement, edx_error *err)
 {
     hang("analyst");
     return __real_edx_run_frame(run, body, n, placement, err);
 }
 
-long __wrap_edx_publisher_serve(edx_publisher *publisher, int64_t now_ms) /* NOLINT */
+long __wrap_edx_publisher_serve(edx_publisher *publisher, int64_t now_ms)
 {
     hang("receiver");
     return __real_edx_publisher_serve(publisher, now_ms);

@@ -82,6 +82,7 @@ silenced='NO''LINT|cppcheck-''suppress|#[ ]*pragma (GCC|clang) diagnostic|clang-
 refuse "$later" "something left for later" "${files[@]}"
 refuse "$silenced" "a silenced warning" "${files[@]}"
 refuse '[^a-z.]/(wo''rk|ho''me|ro''ot)/' "a path of one machine" "${files[@]}" README.md HACKING.md NEWS.md check.sh
-refuse '\b(strcpy|strcat|sprintf|gets|alloca|strtok)\(' "an unbounded call" "${files[@]}"
+mapfile -t built < <(printf '%s\n' "${files[@]}" | grep -v '^tests/')
+refuse '\b(strcpy|strcat|sprintf|gets|alloca|strtok)\(' "an unbounded call" "${built[@]}"
 
 exit $failed
