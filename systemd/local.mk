@@ -1,18 +1,17 @@
-# Unit, user and directories for systemd.
-EXTRA_DIST += systemd/edxd.service.in systemd/edxd.sysusers systemd/edxd.tmpfiles
+# Unit, user and directories for systemd. The unit stands as a distribution installs it; make install
+# puts the paths of this build in.
+EXTRA_DIST += systemd/edxd.service systemd/edxd.sysusers systemd/edxd.tmpfiles
 
-systemdsystemunit_DATA = systemd/edxd.service
-CLEANFILES            += systemd/edxd.service
-
-systemd/edxd.service: $(srcdir)/systemd/edxd.service.in Makefile
-	$(AM_V_GEN)$(MKDIR_P) systemd && $(SED) -e 's|@bindir[@]|$(bindir)|g' \
-		-e 's|@sysconfdir[@]|$(sysconfdir)|g' $(srcdir)/systemd/edxd.service.in >$@.new && mv $@.new $@
-
-# Not by _DATA, as the installed names differ from those here.
+# Not by _DATA, as what is installed differs from what is here.
 install-data-local:
-	$(MKDIR_P) '$(DESTDIR)$(prefix)/lib/sysusers.d' '$(DESTDIR)$(prefix)/lib/tmpfiles.d'
+	$(MKDIR_P) '$(DESTDIR)$(systemdsystemunitdir)' '$(DESTDIR)$(prefix)/lib/sysusers.d' \
+		'$(DESTDIR)$(prefix)/lib/tmpfiles.d'
+	$(SED) -e 's|/usr/bin/edxd|$(bindir)/edxd|' -e 's|/etc/edxd/|$(sysconfdir)/edxd/|' \
+		$(srcdir)/systemd/edxd.service >'$(DESTDIR)$(systemdsystemunitdir)/edxd.service'
+	chmod 644 '$(DESTDIR)$(systemdsystemunitdir)/edxd.service'
 	$(INSTALL_DATA) $(srcdir)/systemd/edxd.sysusers '$(DESTDIR)$(prefix)/lib/sysusers.d/edxd.conf'
 	$(INSTALL_DATA) $(srcdir)/systemd/edxd.tmpfiles '$(DESTDIR)$(prefix)/lib/tmpfiles.d/edxd.conf'
 
 uninstall-local:
+	rm -f '$(DESTDIR)$(systemdsystemunitdir)/edxd.service'
 	rm -f '$(DESTDIR)$(prefix)/lib/sysusers.d/edxd.conf' '$(DESTDIR)$(prefix)/lib/tmpfiles.d/edxd.conf'
