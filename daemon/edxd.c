@@ -170,6 +170,7 @@ static int run_live(edx_config *config, edx_log *log)
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like a full disk */
     return edx_receive_run(config, log, &err) ? fail(EXIT_RUN, &err) : 0;
 }
 
