@@ -56,7 +56,7 @@ static edx_status read_int(reader *r, const edx_key *key, int64_t *out, const ed
         *out = node->as.i;
         return EDX_OK;
     }
-    if (node && node->kind == EDX_FLOAT && node->as.f >= -0x1p63 && node->as.f < 0 &&
+    if (node && node->kind == EDX_FLOAT && node->as.f >= (double)INT64_MIN && node->as.f < 0 &&
         trunc(node->as.f) >= node->as.f && trunc(node->as.f) <= node->as.f) {
         *out = (int64_t)node->as.f;
         return EDX_OK;

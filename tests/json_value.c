@@ -79,8 +79,10 @@ void pack_json(edx_pack *pack, const char *text)
 {
     json_error_t error;
     json_t *value = json_loads(text, JSON_DECODE_ANY, &error);
-    if (!value)
+    if (!value) {
         fail_msg("the test's own JSON: %s: %s", error.text, text);
+        return;
+    }
     pack_value(pack, value);
     json_decref(value);
 }
