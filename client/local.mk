@@ -2,4 +2,50 @@ noinst_LTLIBRARIES += libedxclient.la
 
 libedxclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
 libedxclient_la_LIBADD   = $(ZMQ_LIBS) $(JANSSON_LIBS) $(NCURSES_LIBS) -lm
-libedxclient_la_SOURCES  =
+libedxclient_la_SOURCES  = \
+	client/canvas.c \
+	client/canvas.h \
+	client/feed.c \
+	client/feed.h \
+	client/json.c \
+	client/json.h \
+	client/keys.c \
+	client/keys.h \
+	client/message.c \
+	client/message.h \
+	client/model.c \
+	client/model.h \
+	client/monitor.c \
+	client/monitor.h \
+	client/number.c \
+	client/number.h \
+	client/palette.c \
+	client/palette.h \
+	client/panel.c \
+	client/panel.h \
+	client/picture.c \
+	client/picture.h \
+	client/plot.c \
+	client/plot.h \
+	client/reply.c \
+	client/reply.h \
+	client/request.c \
+	client/request.h \
+	client/screen.c \
+	client/screen.h \
+	client/signals.c \
+	client/signals.h \
+	client/stream.c \
+	client/stream.h \
+	client/value.c \
+	client/value.h \
+	client/view.c \
+	client/view.h
+
+bin_PROGRAMS += edxmon
+edxmon_SOURCES = client/edxmon.c
+edxmon_LDADD   = $(EDX_CLIENT)
+
+bin_PROGRAMS += edxctl
+edxctl_SOURCES = client/edxctl.c
+edxctl_LDADD   = $(EDX_CLIENT)

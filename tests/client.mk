@@ -1,10 +1,14 @@
 # tests/client.mk: monitor and control programs
-#
-# Pattern (names are paths from the top; never set _CFLAGS, it would drop the warnings):
-#   check_PROGRAMS += tests/test_x
-#   TESTS          += tests/test_x          (scripts: tests/x.sh, tests/x.py, also to EXTRA_DIST)
-#   tests_test_x_SOURCES  = tests/test_x.c
-#   tests_test_x_CPPFLAGS = $(AM_CPPFLAGS) $(HDF5_CFLAGS)      (only for a foreign header)
-#   tests_test_x_LDADD    = $(EDX_CLIENT) $(CMOCKA_LIBS)
-# LDADD sets: $(EDX_PROTO) $(EDX_ANALYSIS) $(EDX_DAEMON) $(EDX_INSTRUMENT) $(EDX_CLIENT).
-# Environment of a test: EDX_SRCDIR EDX_BUILDDIR EDX_DATA EDX_PYTHON (empty: skip with 77).
+
+check_PROGRAMS += tests/test_client tests/test_client_view
+TESTS          += tests/test_client tests/test_client_view
+
+tests_test_client_SOURCES      = tests/test_client.c
+tests_test_client_LDADD        = $(EDX_CLIENT) $(CMOCKA_LIBS)
+tests_test_client_view_SOURCES = tests/test_client_view.c
+tests_test_client_view_LDADD   = $(EDX_CLIENT) $(CMOCKA_LIBS)
+
+# Against a stand-in for edxd that publishes a known scene; no terminal is needed.
+CLIENT_LIVE = tests/client_json.py tests/client_ctl.py tests/client_screen.py tests/client_live.py
+TESTS         += $(CLIENT_LIVE)
+EXTRA_DIST    += $(CLIENT_LIVE) tests/client_fake.py
