@@ -228,7 +228,7 @@ static edx_status read_by_name(reader *r, const edx_key *key, char *base, const 
         char *text = base + key->offset + i * key->size;
         status = edx_node_text(name, key->key, text, key->size, r->err);
         if (!status && stride == 2)
-            status = edx_node_floats(value, text, &values[2 * i], 2, r->err);
+            status = edx_node_floats(value, text, &values[2 * (size_t)i], 2, r->err);
         else if (!status)
             status = edx_node_float(value, text, &values[i], r->err);
         name = edx_node_next(value);
