@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # House rules that can be counted. Functions fit a screen: over all functions the median is at most
 # 15 lines and nine in ten at most 45, from the signature's first line to the closing brace. Every C
-# file is built, nothing is left for later, no warning is silenced, no path of one machine remains.
+# file is built and every test shipped, nothing is left for later, no warning is silenced, no path of
+# one machine remains.
 set -u -o pipefail
 
 cd "${EDX_SRCDIR:-.}" || exit 1
 folders=(proto analysis daemon instrument client bench tests)
 mapfile -t files < <(find "${folders[@]}" -name '*.[ch]' | sort)
+mapfile -t scripts < <(find tests -name '*.py' -o -name '*.sh' | sort)
 failed=0
 
 complain() {
@@ -54,7 +56,7 @@ check_lengths() {
 # A file that no fragment names is neither built nor shipped.
 check_listed() {
     local file
-    for file in "${files[@]}"; do
+    for file in "${files[@]}" "${scripts[@]}"; do
         grep -qwF -- "$file" */local.mk tests/*.mk || complain "$file: named in no fragment, expected in ${file%%/*}/local.mk or tests/*.mk"
     done
 }
