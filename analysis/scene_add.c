@@ -279,28 +279,31 @@ static void add_spectrum(uint64_t *spectrum, const edx_events *events, const ent
             spectrum[events->channels[k]] += events->weights[k];
 }
 
-static uint64_t total(const edx_events *events, const entries *e)
+static void add_totals(uint64_t *totals, const edx_events *events, const part *p)
 {
-    uint64_t sum = 0;
+    const uint32_t *offsets = p->offsets;
+    uint32_t pixels = p->end - p->first;
 
-    if (events->weights == NULL)
-        return e->end - e->first;
-    for (uint32_t k = e->first; k < e->end; k++)
-        sum += events->weights[k];
-    return sum;
+    if (events->weights == NULL) {
+        for (uint32_t i = 0; i < pixels; i++)
+            totals[i] += offsets[i + 1] - offsets[i];
+        return;
+    }
+    for (uint32_t i = 0; i < pixels; i++)
+        for (uint32_t k = offsets[i]; k < offsets[i + 1]; k++)
+            totals[i] += events->weights[k];
 }
 
 static void add_sums(const job *j, const part *p, uint64_t *spectrum)
 {
-    size_t base = (size_t)p->index * EDX_STRIP;
-    entries all = {0, p->offsets[0], p->offsets[p->end - p->first]};
+    size_t first = (size_t)p->index * EDX_STRIP + p->first;
+    uint32_t pixels = p->end - p->first;
+    entries all = {0, p->offsets[0], p->offsets[pixels]};
 
     add_spectrum(spectrum, j->events, &all);
-    for (uint32_t i = p->first; i < p->end; i++) {
-        entries e = entries_of(p, i);
-        j->scene->exposure[base + i]++;
-        j->scene->pixel_counts[base + i] += total(j->events, &e);
-    }
+    add_totals(j->scene->pixel_counts + first, j->events, p);
+    for (uint32_t i = 0; i < pixels; i++)
+        j->scene->exposure[first + i]++;
 }
 
 static void add_task(void *context, uint32_t chunk, uint32_t worker)
