@@ -243,9 +243,12 @@ void edx_analysis_free(edx_analysis **analysis)
 edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err)
 {
     edx_status status = edx_scene_set_pool(analysis->scene, pool, err);
-    if (status == EDX_OK)
-        analysis->pool = pool;
-    return status;
+    if (status != EDX_OK)
+        return status;
+    analysis->pool = pool;
+    if (analysis->now->intensity)
+        edx_intensity_set_pool(analysis->now->intensity, pool);
+    return EDX_OK;
 }
 
 typedef struct inside_sum {
@@ -277,8 +280,10 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     if (status != EDX_OK)
         return status;
     analysis->now = after;
-    if (after->intensity)
+    if (after->intensity) {
+        edx_intensity_set_pool(after->intensity, analysis->pool);
         edx_intensity_rebuild(after->intensity, analysis->scene);
+    }
     if (after->inside_lo != before->inside_lo || after->inside_hi != before->inside_hi) {
         rebuild_inside(analysis);
         edx_health_clear(analysis->health);
