@@ -132,20 +132,29 @@ static void take(edx_health *h, total t)
     h->spread += before * ((double)t.counts - h->mean);
 }
 
+/* Takes frame out of the list; its counts, 0 where it is not in it. */
+static uint64_t take_out(list *l, uint64_t frame, bool *was_in)
+{
+    total *found = find(l, frame);
+    *was_in = found != NULL;
+    if (!found)
+        return 0;
+    uint64_t counts = found->counts;
+    *found = l->items[--l->n];
+    return counts;
+}
+
 void edx_health_close(edx_health *health, uint64_t frame, bool complete)
 {
-    total *open = find(&health->open, frame);
-    if (!open) {
-        if (!complete && reserve_all(health))
-            health->broken.items[health->broken.n++] = (total){frame, 0};
-        return;
-    }
-    total t = *open;
-    *open = health->open.items[--health->open.n];
-    if (complete)
-        take(health, t);
-    else
+    bool was_open, was_broken;
+    total t = {frame, take_out(&health->open, frame, &was_open)};
+    t.counts += take_out(&health->broken, frame, &was_broken); /* rows that come late join theirs */
+    if (complete) {
+        if (was_open || was_broken)
+            take(health, t);
+    } else if (was_open || was_broken || reserve_all(health)) {
         health->broken.items[health->broken.n++] = t;
+    }
 }
 
 /* Anscombe's transform: of unit variance for Poisson counts, and nearly normal. */

@@ -765,6 +765,35 @@ static void chi_squared_as_in_the_tables(void **state)
     assert_true(edx_health_chi2_p(5.0, 0) == 1.0);
 }
 
+/* A frame placed with rows missing whose rows come later is one frame again. */
+static void late_rows_join_their_frame(void **state)
+{
+    edx_health *health = NULL;
+    double chi2, p;
+    uint64_t dof;
+    const uint64_t *outliers;
+    size_t n;
+    (void)state;
+    assert_int_equal(edx_health_new(&health, NULL), EDX_OK);
+    for (uint64_t frame = 0; frame < 6; frame++) {
+        bool late = frame == 2;
+        assert_int_equal(edx_health_add(health, frame, late ? 40 : 100, NULL), EDX_OK);
+        edx_health_close(health, frame, !late);
+    }
+    edx_health_result(health, &chi2, &dof, &p, &outliers, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(outliers[0], 2);
+    assert_int_equal(edx_health_add(health, 2, 30, NULL), EDX_OK);
+    edx_health_close(health, 2, false);
+    assert_int_equal(edx_health_add(health, 2, 30, NULL), EDX_OK);
+    edx_health_close(health, 2, true);
+    edx_health_result(health, &chi2, &dof, &p, &outliers, &n);
+    assert_int_equal(n, 0);
+    assert_int_equal(dof, 5);
+    assert_true(chi2 == 0.0);
+    edx_health_free(&health);
+}
+
 static void aborted_frames_are_named(void **state)
 {
     edx_settings settings = make_settings();
@@ -847,6 +876,7 @@ int main(void)
         cmocka_unit_test(polygons_hold_the_pixels_inside),
         cmocka_unit_test(neighbouring_polygons_share_no_pixel),
         cmocka_unit_test(chi_squared_as_in_the_tables),
+        cmocka_unit_test(late_rows_join_their_frame),
         cmocka_unit_test(aborted_frames_are_named),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };
