@@ -304,7 +304,7 @@ static void random_case(uint32_t most_lines, edx_pool *pool)
     edx_intensity_set_pool(in, pool);
     assert_int_equal(edx_scene_new(t.rows, t.cols, t.channels, &scene, NULL), EDX_OK);
     for (int i = 0; i < 5; i++) {
-        frame f = random_frame(&t, i == 2 ? 700 : 12, chance(3) == 0);
+        frame f = random_frame(&t, i == 2 ? 1500 : 20, chance(3) == 0);
         edx_intensity_add(in, f.row, &f.events);
         assert_int_equal(edx_scene_add(scene, f.row, &f.events, NULL), EDX_OK);
         cube_add(&t, cube, &f);
