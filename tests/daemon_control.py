@@ -399,10 +399,11 @@ class Death(Live):
         self.run_frames()
         self.ask(cmd="set", key="analysis.bin_energy", value=1)
         self.restart()
-        self.assertEqual(self.ask(cmd="get", key="analysis.bin_energy")["value"], 1)
         self.ask(cmd="set", key="analysis.bin_pixels", value=1)
         sub = self.d.subscribe("edx.spectrum")
         sub.until(lambda _, b: b["sum"].size == 64 and b["total"].shape == (6, 5))
+        self.restart()
+        self.assertEqual(self.ask(cmd="get", key="analysis.bin_energy")["value"], 1)
 
     def test_settings_after_the_end_are_stored(self):
         self.run_frames()

@@ -398,7 +398,7 @@ class Mutations(unittest.TestCase):
         print(f"{MUTATIONS} mutations: {self.verdicts}; checked {self.checked} times; "
               f"{growth >> 10} KiB more than after a quarter", flush=True)
         self.assertTrue(self.d.alive())
-        self.assertLess(growth, 12 << 20)
+        self.assertLess(growth, (2 << 20) + 30 * MUTATIONS)
         for verdict in ("accepted", "bad", "repeat", "begin", "waiting", "end"):
             self.assertGreater(self.verdicts.get(verdict, 0), 0 if MUTATIONS > 5000 else -1)
 

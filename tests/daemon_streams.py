@@ -393,6 +393,16 @@ class Stall(Stream):
         self.d.start()
         self.assert_alarm("stalled")
 
+    def test_not_sooner_after_a_restart(self):
+        self.i.send(begin())
+        self.d.wait(acq="run")
+        self.d.kill()
+        self.d.config["limits.stall_s"] = 30
+        before = len(self.d.log())
+        self.d.start()
+        time.sleep(1.5)
+        self.assertNotIn("stalled", self.d.log()[before:])
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
