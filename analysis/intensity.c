@@ -323,7 +323,7 @@ static void count_run(edx_intensity *in, size_t row, const uint16_t *channels,
 static void add_units(edx_intensity *in, size_t row, const edx_events *events,
                       const uint32_t *offsets)
 {
-    uint32_t pixel[RUN + SPREAD];
+    uint32_t pixel[RUN + SPREAD] = {0};
     const uint32_t *cells = in->cell_of_col, cols = in->cols * in->bin;
     uint32_t first = offsets[0];
 

@@ -248,7 +248,7 @@ static inline void add_units(const job *j, edx_strip *strip, entries e, backlog 
 static inline __attribute__((always_inline)) void prefetch(const edx_strip *strip, uint32_t i,
                                                            uint32_t lines)
 {
-    uintptr_t at = (uintptr_t)strip->buffer + (size_t)strip->records[i].start * EDX_GRAIN_BYTES;
+    uintptr_t at = (uintptr_t)strip->buffer + strip->records[i].start * EDX_GRAIN_BYTES;
 
     at += (uintptr_t)AHEAD * LINE * lines;
     for (uint32_t k = 0; k < lines; k++)
@@ -257,7 +257,7 @@ static inline __attribute__((always_inline)) void prefetch(const edx_strip *stri
 
 static void add_part(const job *j, const part *p)
 {
-    uint32_t lines = (uint32_t)(p->strip->bytes / (EDX_STRIP * LINE)) + 1;
+    uint32_t lines = (uint32_t)(p->strip->bytes / EDX_STRIP / LINE) + 1;
     backlog log;
 
     log.n = 0;

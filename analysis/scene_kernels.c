@@ -100,16 +100,17 @@ AVX2 INLINE uint32_t blocks_avx2(uint32_t blocks, const uint16_t *keys, uint32_t
                                  uint32_t spare, const uint16_t *wanted, uint32_t m)
 {
     __m256i held[8];
+    const size_t last = (size_t)2 * blocks - 1;
     counted c = {0, 0};
 
 #pragma GCC unroll 8
-    for (uint32_t b = 0; b < 2 * blocks; b++)
+    for (size_t b = 0; b <= last; b++)
         held[b] = load_16(keys + 16 * b);
     for (uint32_t k = 0; k < m; k++) {
         __m256i key = _mm256_set1_epi16((short)wanted[k]);
-        uint32_t found = in_32(held[2 * blocks - 2], held[2 * blocks - 1], key);
+        uint32_t found = in_32(held[last - 1], held[last], key);
 #pragma GCC unroll 4
-        for (uint32_t b = blocks - 1; b-- > 0;)
+        for (size_t b = blocks - 1; b-- > 0;)
             found = or_beyond(in_32(held[2 * b], held[2 * b + 1], key), 32, found + 32);
         c = count_one(c, digits, spare + k, n, found);
     }
@@ -160,16 +161,17 @@ AVX512 INLINE uint32_t blocks_avx512(uint32_t blocks, const uint16_t *keys, uint
                                      uint32_t m)
 {
     __m512i held[8];
+    const size_t last = (size_t)2 * blocks - 1;
     counted c = {0, 0};
 
 #pragma GCC unroll 8
-    for (uint32_t b = 0; b < 2 * blocks; b++)
+    for (size_t b = 0; b <= last; b++)
         held[b] = _mm512_loadu_si512(keys + 32 * b);
     for (uint32_t k = 0; k < m; k++) {
         __m512i key = _mm512_set1_epi16((short)wanted[k]);
-        uint32_t found = in_64(held[2 * blocks - 2], held[2 * blocks - 1], key);
+        uint32_t found = in_64(held[last - 1], held[last], key);
 #pragma GCC unroll 4
-        for (uint32_t b = blocks - 1; b-- > 0;)
+        for (size_t b = blocks - 1; b-- > 0;)
             found = or_beyond(in_64(held[2 * b], held[2 * b + 1], key), 64, found + 64);
         c = count_one(c, digits, spare + k, n, found);
     }

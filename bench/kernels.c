@@ -213,15 +213,28 @@ static void scene(uint32_t side, edx_pool *pool)
 
 /* ---- maps ---- */
 
+/* Six numbers from a line of text. */
+static bool read_numbers(const char *text, double out[6])
+{
+    for (int i = 0; i < 6; i++) {
+        char *end = NULL;
+        out[i] = strtod(text, &end);
+        if (end == text)
+            return false;
+        text = end;
+    }
+    return true;
+}
+
 static uint32_t read_lines(edx_line *lines)
 {
+    char text[512];
+    double e[6];
     uint32_t n = 0;
 
-    for (edx_line l = {.z = 0}; n < EDX_MAX_LINES; lines[n++] = l)
-        if (scanf("%lf %lf %lf %lf %lf %lf", &l.window_eV[0], &l.window_eV[1],
-                  &l.background_eV[0][0], &l.background_eV[0][1], &l.background_eV[1][0],
-                  &l.background_eV[1][1]) != 6)
-            break;
+    while (n < EDX_MAX_LINES && fgets(text, sizeof text, stdin) != NULL && read_numbers(text, e))
+        lines[n++] =
+            (edx_line){.window_eV = {e[0], e[1]}, .background_eV = {{e[2], e[3]}, {e[4], e[5]}}};
     return n;
 }
 
