@@ -89,12 +89,6 @@ static edx_status check_method(const edx_settings *settings, edx_error *err)
     return EDX_OK;
 }
 
-static uint32_t first_at(const edx_axis *axis, double energy_eV)
-{
-    double c = ceil((energy_eV - axis->offset_eV) / axis->scale_eV);
-    return (uint32_t)fmin(fmax(c, 0), axis->channels);
-}
-
 static edx_status set_axes(setup *s, const edx_begin *begin, edx_error *err)
 {
     double range[2];
@@ -105,9 +99,9 @@ static edx_status set_axes(setup *s, const edx_begin *begin, edx_error *err)
     s->axis.channels = begin->channels / s->bin_energy;
     s->axis.scale_eV = begin->scale_eV * s->bin_energy;
     s->axis.offset_eV = begin->offset_eV + 0.5 * (s->bin_energy - 1) * begin->scale_eV;
-    edx_lines_range(&s->settings, begin, range);
-    s->inside_lo = first_at(&s->axis, range[0]) * s->bin_energy;
-    s->inside_hi = first_at(&s->axis, range[1]) * s->bin_energy;
+    edx_lines_range(&s->settings, begin, &s->axis, range);
+    s->inside_lo = edx_windows_first(&s->axis, range[0]) * s->bin_energy;
+    s->inside_hi = edx_windows_first(&s->axis, range[1]) * s->bin_energy;
     if (s->inside_lo < s->inside_hi)
         return EDX_OK;
     return edx_fail(
@@ -392,15 +386,32 @@ void edx_analysis_frame(edx_analysis *analysis, uint64_t index, bool complete)
 
 /* ---- results ---- */
 
+static void remove_voxel(void *context, uint32_t channel, uint32_t count)
+{
+    const setup *s = context;
+    if (channel >= s->inside_lo && channel < s->inside_hi)
+        s->sum[channel / s->bin_energy] -= count;
+}
+
+/* The scan pixels that fill no analysis pixel lie at the last columns and in the last rows. */
+static void remove_edges(edx_analysis *a)
+{
+    setup *s = a->now;
+    uint32_t rows = s->rows * s->bin_pixels, cols = s->cols * s->bin_pixels;
+    for (uint32_t y = 0; y < a->begin.rows; y++)
+        for (uint32_t x = y < rows ? cols : 0; x < a->begin.cols; x++)
+            edx_scene_visit(a->scene, y * a->begin.cols + x, remove_voxel, s);
+}
+
+/* What the totals of the analysis pixels hold, by channel. */
 static void bin_spectrum(edx_analysis *a)
 {
     const uint64_t *full = edx_scene_spectrum(a->scene);
     setup *s = a->now;
-    for (uint32_t c = 0; c < s->axis.channels; c++) {
-        s->sum[c] = 0;
-        for (uint32_t i = 0; i < s->bin_energy; i++)
-            s->sum[c] += full[c * s->bin_energy + i];
-    }
+    memset(s->sum, 0, s->axis.channels * sizeof *s->sum);
+    for (uint32_t c = s->inside_lo; c < s->inside_hi; c++)
+        s->sum[c / s->bin_energy] += full[c];
+    remove_edges(a);
 }
 
 /* Sums of scan pixels over one analysis pixel; exposure is their mean. */

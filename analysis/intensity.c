@@ -37,28 +37,10 @@ struct edx_intensity {
 
 /* What a line asks of the axis: which channels, and how much each counts. */
 typedef struct functional {
-    const double *windows[3]; /* peak, background, background: [lo, hi) */
+    const double *windows[3];  /* peak, background, background: [lo, hi) */
+    uint32_t first[3], end[3]; /* their channels */
     double weight[3];
 } functional;
-
-static double channel_energy(const edx_axis *axis, uint32_t a)
-{
-    return axis->offset_eV + axis->scale_eV * a;
-}
-
-static bool inside(const double window[2], double energy)
-{
-    return window[0] <= energy && energy < window[1];
-}
-
-static uint32_t channels_in(const edx_axis *axis, const double window[2])
-{
-    uint32_t n = 0;
-
-    for (uint32_t a = 0; a < axis->channels; a++)
-        n += inside(window, channel_energy(axis, a));
-    return n;
-}
 
 static double middle(const double window[2])
 {
@@ -73,10 +55,13 @@ static edx_status functional_of(const edx_line *line, const edx_axis *axis, func
     uint32_t n[3];
 
     *out =
-        (functional){{line->window_eV, line->background_eV[0], line->background_eV[1]}, {1, 0, 0}};
+        (functional){.windows = {line->window_eV, line->background_eV[0], line->background_eV[1]},
+                     .weight = {1, 0, 0}};
     for (int w = 0; w < 3; w++) {
-        n[w] = channels_in(axis, out->windows[w]);
-        if (n[w] == 0)
+        out->first[w] = edx_windows_first(axis, out->windows[w][0]);
+        out->end[w] = edx_windows_first(axis, out->windows[w][1]);
+        n[w] = out->end[w] - out->first[w];
+        if (out->first[w] >= out->end[w])
             return edx_fail(err, EDX_E_RANGE,
                             "%s: no channel in %g to %g eV, expected one at least", line->name,
                             out->windows[w][0], out->windows[w][1]);
@@ -91,12 +76,12 @@ static edx_status functional_of(const edx_line *line, const edx_axis *axis, func
     return EDX_OK;
 }
 
-static void values_at(const functional *f, uint32_t n, double energy, double *v)
+static void values_at(const functional *f, uint32_t n, uint32_t channel, double *v)
 {
     for (uint32_t i = 0; i < n; i++) {
         v[i] = 0;
         for (int w = 0; w < 3; w++)
-            if (inside(f[i].windows[w], energy))
+            if (channel >= f[i].first[w] && channel < f[i].end[w])
                 v[i] += f[i].weight[w];
     }
 }
@@ -128,7 +113,7 @@ static void cut_axis(edx_intensity *in, const functional *f, const edx_axis *axi
 
     segment_of(in, v);
     for (uint32_t a = 0; a < axis->channels; a++) {
-        values_at(f, in->n, channel_energy(axis, a), v);
+        values_at(f, in->n, a, v);
         uint16_t cell = (uint16_t)(segment_of(in, v) * EDX_LANES);
         for (uint32_t k = 0; k < bin_energy; k++)
             if ((uint64_t)a * bin_energy + k < in->channels)

@@ -67,12 +67,13 @@ double edx_lines_fwhm(double energy_eV, double resolution_eV)
     return edx_windows_fwhm(energy_eV, resolution_eV);
 }
 
-void edx_lines_range(const edx_settings *settings, const edx_begin *begin, double range_eV[2])
+void edx_lines_range(const edx_settings *settings, const edx_begin *begin, const edx_axis *axis,
+                     double range_eV[2])
 {
     bool automatic = isnan(settings->analysis.energy_eV[0]);
     range_eV[0] = automatic ? -INFINITY : settings->analysis.energy_eV[0];
     range_eV[1] = automatic ? INFINITY : settings->analysis.energy_eV[1];
-    if (automatic && begin->offset_eV < 0)
+    if (automatic && begin->offset_eV < 0 && edx_windows_first(axis, STROBE_END) < axis->channels)
         range_eV[0] = STROBE_END;
 }
 
@@ -247,7 +248,7 @@ static edx_status surround(const edx_settings *settings, const edx_begin *begin,
         return edx_fail(err, EDX_E_NOMEM, "no memory for the lines of %zu elements", elements);
     *owned = memory;
     *out = (edx_surroundings){.axis = *axis, .emissions = memory};
-    edx_lines_range(settings, begin, out->range_eV);
+    edx_lines_range(settings, begin, axis, out->range_eV);
     out->resolution_eV = begin->resolution_eV > 0 ? begin->resolution_eV : DEFAULT_RESOLUTION;
     for (uint32_t i = 0; i < settings->quant.n_lines; i++) {
         char symbol[EDX_SYMBOL_SIZE] = "";
@@ -433,7 +434,7 @@ static bool choose(const edx_surroundings *around, double beam_eV, const char *s
         edx_windows windows = windows_of(&line);
         double response = edx_windows_response(around, &windows);
         double foreign = edx_windows_foreign(around, &windows) / response;
-        if (!(response > 0) || foreign >= least)
+        if (!(response > 0) || !(foreign < least))
             continue;
         least = foreign <= TOLERABLE ? -INFINITY : foreign;
         *out = line;

@@ -29,8 +29,10 @@ typedef struct edx_line {
 double edx_lines_fwhm(double energy_eV, double resolution_eV);
 
 /* The energies that the analysis uses, [lo, hi) of channel centres: analysis.energy_eV, or for auto
- * everything, from 100 eV on when the axis starts below 0 (a strobe peak is no X-rays). */
-void edx_lines_range(const edx_settings *settings, const edx_begin *begin, double range_eV[2]);
+ * everything, from 100 eV on when begin's axis starts below 0 (a strobe peak is no X-rays) unless
+ * all of axis, the analysis', lies below 100 eV. */
+void edx_lines_range(const edx_settings *settings, const edx_begin *begin, const edx_axis *axis,
+                     double range_eV[2]);
 
 /* Energy of a line by HyperSpy's name ("Ag_La", "Au_Ma", "Fe_Ka", "Cu_Kb", ...). UNKNOWN names the
  * element or family that xraylib does not know and what was expected. */

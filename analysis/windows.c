@@ -11,6 +11,8 @@
 #define PEAK_NEAR 0.6
 #define PEAK_FAR 1.25
 #define PEAK_NOISE 0.004 /* of a FWHM more, as a fraction of the peak */
+#define PEAK_STEPS 32    /* places tried per FWHM */
+#define PEAK_PLACES ((int)((PEAK_FAR - PEAK_NEAR) * PEAK_STEPS) + 1)
 /* A line of the same element this near (FWHM) and this strong is one peak with ours (Au Ma and Mb)
  * and the window takes it in. */
 #define SAME_PEAK 1.0
@@ -49,11 +51,25 @@ double edx_windows_share(double energy_eV, double resolution_eV, const double wi
     return 0.5 * (erf(hi / sqrt(2.0)) - erf(lo / sqrt(2.0)));
 }
 
-/* First channel whose centre is at or above energy, within 0 .. channels. */
-static double first_channel(const edx_axis *axis, double energy_eV)
+static double centre(const edx_axis *axis, uint32_t channel)
 {
-    double c = ceil((energy_eV - axis->offset_eV) / axis->scale_eV);
-    return fmin(fmax(c, 0), axis->channels);
+    volatile double rise = axis->scale_eV * channel; /* not fused with the sum into one rounding */
+    return axis->offset_eV + rise;
+}
+
+uint32_t edx_windows_first(const edx_axis *axis, double energy_eV)
+{
+    uint32_t lo = 0, hi = axis->channels;
+    if (isinf(energy_eV))
+        return energy_eV > 0 ? hi : lo;
+    while (lo < hi) {
+        uint32_t between = lo + (hi - lo) / 2;
+        if (centre(axis, between) < energy_eV)
+            lo = between + 1;
+        else
+            hi = between;
+    }
+    return lo;
 }
 
 size_t edx_windows_channels(const edx_axis *axis, const double range_eV[2],
@@ -64,8 +80,8 @@ size_t edx_windows_channels(const edx_axis *axis, const double range_eV[2],
         lo = fmax(lo, range_eV[0]);
         hi = fmin(hi, range_eV[1]);
     }
-    double n = first_channel(axis, hi) - first_channel(axis, lo);
-    return n > 0 ? (size_t)n : 0;
+    uint32_t first = edx_windows_first(axis, lo), end = edx_windows_first(axis, hi);
+    return first < end ? end - first : 0;
 }
 
 static double middle(const double window_eV[2])
@@ -194,10 +210,12 @@ static double peak_cost(const edx_surroundings *around, const edx_windows *line,
 bool edx_windows_peak(const edx_surroundings *around, edx_windows *line)
 {
     double fwhm = edx_windows_fwhm(line->energy_eV, around->resolution_eV);
-    double step = fmax(around->axis.scale_eV, fwhm / 32), best = INFINITY;
+    double step = fmax(around->axis.scale_eV, fwhm / PEAK_STEPS), best = INFINITY;
+    double near = PEAK_NEAR * fwhm, far = PEAK_FAR * fwhm;
     together p = find_peak(around, line, fwhm);
-    for (double below = PEAK_NEAR * fwhm; below <= PEAK_FAR * fwhm; below += step)
-        for (double above = PEAK_NEAR * fwhm; above <= PEAK_FAR * fwhm; above += step) {
+    for (int i = 0; i < PEAK_PLACES && near + i * step <= far; i++)
+        for (int j = 0; j < PEAK_PLACES && near + j * step <= far; j++) {
+            double below = near + i * step, above = near + j * step;
             double window_eV[2] = {nearest_edge(&around->axis, p.lo - below),
                                    nearest_edge(&around->axis, p.hi + above)};
             double cost = peak_cost(around, line, &p, window_eV, fwhm);

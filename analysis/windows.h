@@ -44,6 +44,11 @@ double edx_windows_fwhm(double energy_eV, double resolution_eV);
 /* Share of a line's Gaussian that falls into [lo, hi). */
 double edx_windows_share(double energy_eV, double resolution_eV, const double window_eV[2]);
 
+/* First channel of axis whose centre E_c = offset_eV + scale_eV * index, each step rounded to a
+ * double, is not below energy; channels where there is none. So [first(lo), first(hi)) are the
+ * channels with lo <= E_c < hi. An infinite energy is no limit. */
+uint32_t edx_windows_first(const edx_axis *axis, double energy_eV);
+
 /* Number of channels of axis whose centre E_c has lo <= E_c < hi, limited to range (NULL: all). */
 size_t edx_windows_channels(const edx_axis *axis, const double range_eV[2],
                             const double window_eV[2]);

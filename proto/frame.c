@@ -211,6 +211,8 @@ static edx_status check_limits(const edx_begin *begin, const edx_limits *limits,
     return EDX_OK;
 }
 
+#define WORST_RESOLUTION 1e4 /* eV: no detector is worse */
+
 /* An impossible solid angle or resolution is one that is not known. */
 static double positive_or_nan(double value)
 {
@@ -232,6 +234,8 @@ static edx_status read_detector(const edx_node *detector, edx_begin *out, edx_er
                       err));
     out->solid_angle_sr = positive_or_nan(out->solid_angle_sr);
     out->resolution_eV = positive_or_nan(out->resolution_eV);
+    if (out->resolution_eV > WORST_RESOLUTION)
+        out->resolution_eV = (double)NAN;
     return EDX_OK;
 }
 

@@ -67,7 +67,7 @@ typedef struct edx_begin {
     bool has_detector;
     char detector[EDX_NAME_SIZE];
     double solid_angle_sr, elevation_deg, azimuth_deg;
-    double resolution_eV; /* FWHM at Mn Ka */
+    double resolution_eV; /* FWHM at Mn Ka, at most 10 keV */
     double probe_nA;
     uint32_t n_images;
     char images[EDX_MAX_IMAGES][EDX_NAME_SIZE];

@@ -118,7 +118,7 @@ class Forms(Stream):
         np.testing.assert_allclose(body["image"], image, rtol=1e-6)
         total = frames.sum(axis=(0, 3))[:, :4].reshape(pixels).sum(axis=(1, 3))
         np.testing.assert_array_equal(body["total"], total)
-        np.testing.assert_array_equal(np.sum(body["sum"]), frames.sum())
+        np.testing.assert_array_equal(np.sum(body["sum"]), total.sum())
         self.assertEqual(body["counts"], frames.sum())
         self.assertEqual(body["acq"], "run")
 

@@ -1,4 +1,5 @@
 /* The analysis as a whole on a small cube whose every count is known. */
+#include <float.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -270,8 +272,8 @@ static void check_spectrum(const edx_spectrum_result *s, uint64_t first_inside)
     for (size_t e = 0; e < E; e++) {
         uint64_t sum = 0;
         for (size_t p = 0; p < PIXELS; p++)
-            for (size_t i = 0; i < BIN; i++)
-                sum += cube[p][e * BIN + i];
+            for (size_t i = 0; i < BIN && p / COLS < R * PIX && p % COLS < C * PIX; i++)
+                sum += e * BIN + i >= first_inside ? cube[p][e * BIN + i] : 0;
         assert_true(edx_array_get(&s->sum, e) == (double)sum);
     }
     for (size_t p = 0; p < P; p++) {
@@ -407,6 +409,136 @@ static void energies_outside_are_left_out_of_totals(void **state)
         assert_true(dof == FRAMES - 1 && n == 0);
         edx_analysis_free(&a);
     }
+}
+
+/* Counts of the scan pixels that fill bins of pix, in analysis channel e, in frame 0. */
+static double bins_hold(size_t e, size_t bin, size_t pix)
+{
+    double sum = 0;
+    for (size_t y = 0; y < ROWS / pix * pix; y++)
+        for (size_t x = 0; x < COLS / pix * pix; x++)
+            for (size_t c = e * bin; c < (e + 1) * bin; c++)
+                sum += frames[0].dense[y * COLS + x][c];
+    return sum;
+}
+
+static void check_sum(const edx_spectrum_result *s, const edx_settings *settings)
+{
+    size_t bin = settings->analysis.bin_energy, pix = settings->analysis.bin_pixels;
+    const double *range = settings->analysis.energy_eV;
+    double sum = 0, total = 0;
+    assert_int_equal(s->sum.shape[0], CHANNELS / bin);
+    for (size_t e = 0; e < CHANNELS / bin; e++) {
+        double centre = s->offset_eV + s->scale_eV * (double)e;
+        bool in = isnan(range[0]) || (range[0] <= centre && centre < range[1]);
+        assert_true(edx_array_get(&s->sum, e) == (in ? bins_hold(e, bin, pix) : 0));
+        sum += edx_array_get(&s->sum, e);
+    }
+    for (size_t p = 0; p < (ROWS / pix) * (COLS / pix); p++)
+        total += edx_array_get(&s->total, p);
+    assert_true(sum == total && sum > 0);
+}
+
+/* One frame under these settings, without lines. */
+static void check_sum_of(const edx_begin *begin, edx_settings settings)
+{
+    edx_analysis *a = NULL;
+    edx_results r;
+    edx_error err = {.text = ""};
+    settings.quant.n_lines = 0;
+    if (edx_analysis_new(begin, &settings, &a, &err) != EDX_OK)
+        fail_msg("%s", err.text);
+    give_frame(a, 0);
+    assert_int_equal(edx_analysis_update(a, &r, NULL), EDX_OK);
+    check_sum(&r.spectrum, &settings);
+    edx_analysis_free(&a);
+}
+
+/* Edges of energy_eV on the very centres of axes whose steps are not exact in binary. */
+static void the_sum_holds_what_the_totals_hold(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 300; i++) {
+        edx_settings settings = make_settings();
+        edx_begin begin = make_begin(i % 2 ? 0 : -4.7);
+        uint32_t bin = 1 + chance(5), n = CHANNELS / bin;
+        uint32_t lo = chance(n / 2), hi = n - 1 - chance(5);
+        begin.scale_eV = i % 3 == 0 ? 7.3 : 0.1 * (1 + chance(200));
+        settings.analysis.bin_energy = bin;
+        settings.analysis.bin_pixels = 1 + chance(ROWS);
+        double offset = begin.offset_eV + 0.5 * (bin - 1) * begin.scale_eV;
+        settings.analysis.energy_eV[0] = offset + begin.scale_eV * bin * lo;
+        settings.analysis.energy_eV[1] = offset + begin.scale_eV * bin * hi;
+        check_sum_of(&begin, settings);
+    }
+}
+
+/* An axis that begins below 0 and never reaches 100 eV (keV by mistake) is taken whole; the third
+ * reaches it only before channels are put together. */
+static void an_axis_below_100_eV_is_taken_whole(void **state)
+{
+    static const double axes[][2] = {{-0.005, 0.01}, {-5, 0.8}, {-5, 0.82}, {-1e300, 10}};
+    (void)state;
+    for (size_t i = 0; i < sizeof axes / sizeof axes[0]; i++) {
+        edx_begin begin = make_begin(axes[i][0]);
+        begin.scale_eV = axes[i][1];
+        check_sum_of(&begin, make_settings());
+    }
+}
+
+#define PICK(list) list[chance(sizeof list / sizeof list[0])]
+
+static edx_begin extreme_begin(void)
+{
+    static const double offsets[] = {0, -480, 1e-300, -1e-300, 1e300, -1e300, DBL_MAX, -DBL_MAX};
+    static const double scales[] = {1e-320, 1e-300, 10, 20, 1e4, 1e300, DBL_MAX};
+    static const double beams[] = {1e-300, 80, 200, 1e154, 1e300, DBL_MAX};
+    static const double widths[] = {NAN, 1e-300, 130, 1e4, 1e150, 1e156, DBL_MAX, INFINITY};
+    edx_begin b = make_begin(PICK(offsets));
+    b.scale_eV = PICK(scales);
+    b.beam_keV = PICK(beams);
+    b.resolution_eV = PICK(widths);
+    return b;
+}
+
+/* A line asked for by the settings, or elements named by begin. */
+static edx_settings ask_for_lines(edx_begin *begin, bool by_settings)
+{
+    static const char *const names[] = {"Ag", "Au", "O", "C", "Cu", "Fe"};
+    edx_settings s = make_settings();
+    s.analysis.bin_energy = 1 + chance(3);
+    s.quant.n_lines = by_settings;
+    s.quant.lines[0].k = NAN;
+    s.quant.lines[0].window_eV[0] = s.quant.lines[0].background_eV[0][0] = NAN;
+    begin->n_elements = by_settings ? 0 : 2;
+    for (size_t k = 0; k < begin->n_elements; k++)
+        snprintf(begin->elements[k], sizeof begin->elements[k], "%s", PICK(names));
+    return s;
+}
+
+/* Whatever finite numbers a begin holds, its counts are analysed, and in time; only a line that the
+ * settings ask for may be refused. */
+static void extreme_begins_end_in_time(void **state)
+{
+    (void)state;
+    alarm(60); /* ends the test where a loop does not end */
+    for (int i = 0; i < 1000; i++) {
+        edx_begin begin = extreme_begin();
+        edx_settings settings = ask_for_lines(&begin, i % 2 == 0);
+        edx_analysis *a = NULL;
+        edx_results r;
+        edx_error err = {.text = ""};
+        edx_status status = edx_analysis_new(&begin, &settings, &a, &err);
+        if (status != EDX_OK && (i % 2 != 0 || status != EDX_E_RANGE))
+            fail_msg("%g + %g c, %g keV, %g eV: %s", begin.offset_eV, begin.scale_eV,
+                     begin.beam_keV, begin.resolution_eV, err.text);
+        if (status != EDX_OK)
+            continue;
+        give_frame(a, i % FRAMES);
+        assert_int_equal(edx_analysis_update(a, &r, NULL), EDX_OK);
+        edx_analysis_free(&a);
+    }
+    alarm(0);
 }
 
 static void live_time_follows_dead_time(void **state)
@@ -564,7 +696,14 @@ static void without_lines_there_is_a_spectrum(void **state)
     check_spectrum(&r.spectrum, 12);
     memset(mask, 1, sizeof mask);
     assert_int_equal(edx_analysis_region(a, mask, &region, NULL), EDX_OK);
-    arrays_equal(&region.spectrum, &r.spectrum.sum);
+    for (size_t e = 0; e < E; e++) { /* a region is of scan pixels, at every energy */
+        uint64_t sum[CHANNELS] = {0}, binned = 0;
+        for (size_t p = 0; p < PIXELS; p++)
+            add_spectrum(sum, p);
+        for (size_t i = 0; i < BIN; i++)
+            binned += sum[e * BIN + i];
+        assert_true(edx_array_get(&region.spectrum, e) == (double)binned);
+    }
     assert_true(region.counts.ndim == 0 && region.pixels == PIXELS);
     assert_int_equal(edx_analysis_profile(a, (double[]){0, 0}, (double[]){1, 1}, 1, &profile, NULL),
                      EDX_E_STATE);
@@ -864,6 +1003,9 @@ int main(void)
         cmocka_unit_test(results_are_those_of_the_contract),
         cmocka_unit_test(the_limit_leaves_pixels_out),
         cmocka_unit_test(energies_outside_are_left_out_of_totals),
+        cmocka_unit_test(the_sum_holds_what_the_totals_hold),
+        cmocka_unit_test(an_axis_below_100_eV_is_taken_whole),
+        cmocka_unit_test(extreme_begins_end_in_time),
         cmocka_unit_test(live_time_follows_dead_time),
         cmocka_unit_test(order_and_threads_change_nothing),
         cmocka_unit_test(settings_may_change_on_the_way),

@@ -315,6 +315,29 @@ static void begin_options_have_types(void **state)
     check_edits(*state, BEGIN, edits, COUNT(edits));
 }
 
+/* A width that no detector has is not known: computed with, it ends in infinities. */
+static void impossible_resolution_is_unknown(void **state)
+{
+    static const struct {
+        const char *hex;
+        double expected;
+    } cases[] = {
+        {"cb40c3880000000000", 1e4}, {"cb3ff0000000000000", 1},
+        {"cb40c3880ccccccccd", NAN}, /* 10000.1 */
+        {"cb6052a5568b9f52f4", NAN}, /* 1e156: its square is infinite */
+        {"cb7ff0000000000000", NAN}, {"cb7ff8000000000000", NAN},
+        {"cbbff0000000000000", NAN},
+    };
+    fixture *f = *state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        assert_int_equal(read_edited(f, BEGIN, "detector.resolution_eV", cases[i].hex), EDX_OK);
+        if (isnan(cases[i].expected))
+            assert_true(isnan(f->begin.resolution_eV));
+        else
+            assert_true(f->begin.resolution_eV == cases[i].expected);
+    }
+}
+
 static void absent_options_are_nan(void **state)
 {
     fixture *f = *state;
@@ -1085,6 +1108,7 @@ int main(void)
         TEST(reads_begin),
         TEST(begin_needs_its_keys),
         TEST(begin_options_have_types),
+        TEST(impossible_resolution_is_unknown),
         TEST(absent_options_are_nan),
         TEST(long_titles_are_cut),
         TEST(begin_keeps_to_limits),

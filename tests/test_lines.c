@@ -195,6 +195,54 @@ static void settings_come_before_begin(void **state)
     assert_int_equal(resolve(&settings, &begin, lines), 0);
 }
 
+/* ---- channels ---- */
+
+static uint32_t chance(uint32_t below)
+{
+    static uint64_t state = 20261122;
+    state = state * 6364136223846793005u + 1442695040888963407u;
+    return (uint32_t)(state >> 33) % below;
+}
+
+/* As numpy has it: ((lo <= E) & (E < hi)).sum(). */
+static size_t count_plainly(const double *centre, size_t n, double lo, double hi)
+{
+    size_t sum = 0;
+    for (size_t c = 0; c < n; c++)
+        sum += lo <= centre[c] && centre[c] < hi;
+    return sum;
+}
+
+/* Edges on the very centres, and one step of a double beside them. */
+static double random_edge(const double *centre, uint32_t n)
+{
+    double at = centre[chance(n)];
+    uint32_t kind = chance(4);
+    return kind == 0 ? nextafter(at, INFINITY) : kind == 1 ? nextafter(at, -INFINITY) : at;
+}
+
+static void channels_are_those_of_plain_arithmetic(void **state)
+{
+    static double centre[4096];
+    (void)state;
+    for (int i = 0; i < 3000; i++) {
+        double scale = i % 4 == 0 ? 7.3 : 0.1 * (1 + chance(300)), bin = 1 + chance(8);
+        double offset = i % 3 == 0 ? 0 : 0.1 * chance(9000) - 500;
+        edx_axis axis = {offset + 0.5 * (bin - 1) * scale, scale * bin, 1 + chance(4096)};
+        for (uint32_t c = 0; c < axis.channels; c++)
+            centre[c] = axis.offset_eV + axis.scale_eV * c;
+        for (int k = 0; k < 20; k++) {
+            double edges[2] = {random_edge(centre, axis.channels),
+                               random_edge(centre, axis.channels)};
+            size_t expected = count_plainly(centre, axis.channels, edges[0], edges[1]);
+            size_t n = edx_windows_channels(&axis, NULL, edges);
+            if (n != expected)
+                fail_msg("[%.17g, %.17g) on %.17g + %.17g c: %zu channels, expected %zu", edges[0],
+                         edges[1], axis.offset_eV, axis.scale_eV, n, expected);
+        }
+    }
+}
+
 /* ---- windows ---- */
 
 /* Lines of a test spectrum, keV and relative intensity within the family: HyperSpy's table. */
@@ -575,6 +623,7 @@ int main(void)
         cmocka_unit_test(width_follows_energy),
         cmocka_unit_test(elements_get_their_best_line),
         cmocka_unit_test(settings_come_before_begin),
+        cmocka_unit_test(channels_are_those_of_plain_arithmetic),
         cmocka_unit_test(windows_keep_clear_of_other_lines),
         cmocka_unit_test(windows_take_their_whole_peak),
         cmocka_unit_test(usual_windows_lose_silver),
