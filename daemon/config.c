@@ -8,6 +8,9 @@
 
 #include <libconfig.h>
 
+#include "analysis/lines.h"
+#include "daemon/conftext.h"
+
 /* ---- the table ---- */
 
 static const char *const patterns[] = {"sub", "pull", "router", NULL};
@@ -147,6 +150,46 @@ edx_status edx_config_get(const edx_config *config, const char *path, edx_pack *
                : edx_fields_get(config_table, config, path, pack, err);
 }
 
+static edx_status check_endpoint(const char *key, const char *endpoint, edx_error *err)
+{
+    const size_t scheme = strlen("tcp://");
+    const bool known =
+        strncmp(endpoint, "tcp://", scheme) == 0 || strncmp(endpoint, "ipc://", scheme) == 0;
+    return known && endpoint[scheme]
+               ? EDX_OK
+               : edx_fail(err, EDX_E_RANGE,
+                          "%s.endpoint: \"%.99s\", expected tcp://HOST:PORT or ipc://PATH", key,
+                          endpoint);
+}
+
+static edx_status check_places(const edx_config *config, edx_error *err)
+{
+    edx_status status = check_endpoint("ingest", config->ingest.endpoint, err);
+    if (status == EDX_OK) {
+        status = check_endpoint("publish", config->publish.endpoint, err);
+    }
+    if (status == EDX_OK) {
+        status = check_endpoint("control", config->control.endpoint, err);
+    }
+    if (status == EDX_OK && config->output.dir[0] == '\0') {
+        status = edx_fail(err, EDX_E_RANGE, "output.dir: \"\", expected a directory");
+    }
+    return status;
+}
+
+static edx_status check_lines(const edx_settings *settings, edx_error *err)
+{
+    edx_status status = EDX_OK;
+    double energy_eV = 0.0;
+    for (uint32_t i = 0; i < settings->quant.n_lines && status == EDX_OK; i++) {
+        status = edx_lines_energy(settings->quant.lines[i].line, &energy_eV, err);
+        if (status) {
+            edx_error_prefix(err, "quant.lines[%u].line", (unsigned)i);
+        }
+    }
+    return status;
+}
+
 edx_status edx_config_check(const edx_config *config, edx_error *err)
 {
     if (config->ingest.pattern == EDX_PATTERN_ROUTER && !config->output.record) {
@@ -159,7 +202,11 @@ edx_status edx_config_check(const edx_config *config, edx_error *err)
                         "security.curve: true, expected false (this version has no encryption; "
                         "listen on loopback or tunnel through ssh)");
     }
-    return edx_settings_check(&config->settings, err);
+    edx_status status = check_places(config, err);
+    if (status == EDX_OK) {
+        status = edx_settings_check(&config->settings, err);
+    }
+    return status == EDX_OK ? check_lines(&config->settings, err) : status;
 }
 
 edx_limits edx_config_limits(const edx_config *config)
@@ -215,7 +262,7 @@ static void pack_setting(edx_pack *pack, const config_setting_t *setting)
 }
 
 typedef struct loader {
-    const char *file;
+    edx_conftext *text;
     edx_config *config;
     edx_pack *pack;
     edx_wire *wire;
@@ -293,8 +340,8 @@ static edx_status apply_group(loader *l, const char *path, const config_setting_
         if (status) {
             if (!inner) {
                 const bool named = err && strncmp(err->text, key, strlen(key)) == 0;
-                edx_error_prefix(err, "%s:%u", l->file,
-                                 line_of(setting, named ? err->text + strlen(key) : ""));
+                edx_conftext_at(l->text, line_of(setting, named ? err->text + strlen(key) : ""),
+                                err);
             }
             return status;
         }
@@ -310,7 +357,7 @@ static edx_status check_file(const loader *l, const config_setting_t *root, edx_
     if (status && err) {
         snprintf(path, sizeof path, ".%s", err->text);
         const unsigned line = line_of(root, path);
-        edx_error_prefix(err, "%s:%u", l->file, line > 0 ? line : 1);
+        edx_conftext_at(l->text, line > 0 ? line : 1, err);
     }
     return status;
 }
@@ -325,6 +372,19 @@ static void loader_clear(loader *l)
 {
     edx_pack_free(&l->pack);
     edx_wire_free(&l->wire);
+    edx_conftext_free(&l->text);
+}
+
+static edx_status parse_text(const loader *l, config_t *file, edx_error *err)
+{
+    if (config_read_string(file, edx_conftext_get(l->text))) {
+        return EDX_OK;
+    }
+    const edx_status status = edx_fail(
+        err, EDX_E_SYNTAX, "%s, expected libconfig syntax like output = { dir = \"/data\"; };",
+        config_error_text(file));
+    edx_conftext_at(l->text, (unsigned)config_error_line(file), err);
+    return status;
 }
 
 edx_status edx_config_load(edx_config *config, const char *path, edx_error *err)
@@ -333,25 +393,18 @@ edx_status edx_config_load(edx_config *config, const char *path, edx_error *err)
     config_t file;
     config_init(&file);
     edx_status status = loader_init(&l, config, err);
-    if (status) {
-        goto out;
+    if (status == EDX_OK) {
+        status = edx_conftext_file(path, &l.text, err);
     }
-    if (!config_read_file(&file, path)) {
-        const bool io = config_error_type(&file) == CONFIG_ERR_FILE_IO;
-        status =
-            io ? edx_fail(err, EDX_E_IO, "%s: cannot be read, expected a configuration file", path)
-               : edx_fail(err, EDX_E_SYNTAX,
-                          "%s:%d: %s, expected libconfig syntax like "
-                          "output = { dir = \"/data\"; };",
-                          path, config_error_line(&file), config_error_text(&file));
-        goto out;
+    if (status == EDX_OK) {
+        status = parse_text(&l, &file, err);
     }
-    l.file = path;
-    status = apply_group(&l, "", config_root_setting(&file), err);
+    if (status == EDX_OK) {
+        status = apply_group(&l, "", config_root_setting(&file), err);
+    }
     if (status == EDX_OK) {
         status = check_file(&l, config_root_setting(&file), err);
     }
-out:
     loader_clear(&l);
     config_destroy(&file);
     return status;
@@ -367,9 +420,13 @@ static edx_status apply_value(loader *l, const char *path, const char *value, ed
         return edx_fail(err, EDX_E_RANGE, "%s: value too long, expected at most %zu characters",
                         path, sizeof text - 8);
     }
+    edx_status status = edx_conftext_text(text, &l->text, err);
+    if (status) {
+        return status;
+    }
     config_init(&parsed);
     const config_setting_t *setting = NULL;
-    if (value[0] != '\0' && config_read_string(&parsed, text) &&
+    if (value[0] != '\0' && config_read_string(&parsed, edx_conftext_get(l->text)) &&
         config_setting_length(config_root_setting(&parsed)) == 1) {
         setting = config_lookup(&parsed, "v");
     }
@@ -379,7 +436,7 @@ static edx_status apply_value(loader *l, const char *path, const char *value, ed
     } else {
         edx_pack_text(l->pack, value);
     }
-    const edx_status status = apply_packed(l, path, err);
+    status = apply_packed(l, path, err);
     config_destroy(&parsed);
     return status;
 }

@@ -16,6 +16,8 @@ libedxdaemon_la_SOURCES  = \
 	daemon/aside.h \
 	daemon/config.c \
 	daemon/config.h \
+	daemon/conftext.c \
+	daemon/conftext.h \
 	daemon/control.c \
 	daemon/control.h \
 	daemon/h5.c \

@@ -104,7 +104,7 @@ static edx_status check_number(const reader *r, const edx_field *field, double n
         snprintf(high, sizeof high, " and less than 1");
     else if (isfinite(field->max))
         snprintf(high, sizeof high, " and at most %.10g", field->max);
-    return edx_fail(r->err, EDX_E_RANGE, "%s: %.10g, expected %s%s", r->path, number, low, high);
+    return edx_fail(r->err, EDX_E_RANGE, "%s: %.15g, expected %s%s", r->path, number, low, high);
 }
 
 static edx_status read_bool(reader *r, const edx_field *field, void *value, const edx_node *node)

@@ -328,10 +328,21 @@ static edx_status check_two_lines(const edx_line_setting *a, const edx_line_sett
     if (strncmp(a->line, b->line, element) == 0)
         return edx_fail(err, EDX_E_RANGE, "quant.lines: %s and %s, expected one line per element",
                         a->line, b->line);
-    if (!isnan(a->k) && !isnan(b->k) && a->k_basis != b->k_basis)
+    if ((!isnan(a->k) || !isnan(b->k)) && a->k_basis != b->k_basis)
         return edx_fail(err, EDX_E_RANGE,
                         "quant.lines: k_basis %s for %s and %s for %s, expected one for all lines",
                         bases[a->k_basis], a->line, bases[b->k_basis], b->line);
+    return EDX_OK;
+}
+
+static edx_status check_background(const edx_line_setting *line, edx_error *err)
+{
+    const double *a = line->background_eV[0], *b = line->background_eV[1];
+    if (a[0] + a[1] == b[0] + b[1])
+        return edx_fail(err, EDX_E_RANGE,
+                        "quant.lines: the background windows of %s have one midpoint, %.10g eV, "
+                        "expected two",
+                        line->line, 0.5 * (a[0] + a[1]));
     return EDX_OK;
 }
 
@@ -341,9 +352,11 @@ edx_status edx_settings_check(const edx_settings *settings, edx_error *err)
         return edx_fail(err, EDX_E_RANGE, "analysis.pca.rank: %d, expected at most max_rank, %d",
                         (int)settings->analysis.pca.rank, (int)settings->analysis.pca.max_rank);
     edx_status status = check_profile(settings, err);
-    for (uint32_t i = 0; i < settings->quant.n_lines; i++)
+    for (uint32_t i = 0; i < settings->quant.n_lines && !status; i++) {
+        status = check_background(&settings->quant.lines[i], err);
         for (uint32_t j = 0; j < i && !status; j++)
             status = check_two_lines(&settings->quant.lines[j], &settings->quant.lines[i], err);
+    }
     return status;
 }
 

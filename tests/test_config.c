@@ -173,6 +173,75 @@ static void test_file(void **state)
                "2.5], [3, 4]]}]");
 }
 
+/* Both brackets serve, of any type; strings and comments stay as they are. */
+static void test_brackets(void **state)
+{
+    fixture *f = *state;
+    assert_int_equal(load(f,
+                          "# it's [\n// ]\n/* \" [\n*/ analysis = { energy_eV = [100.5, 2000]; };"
+                          "security = { keys = \"a[0](#\\\"]\"; clients = \"/*[\"; };\n"
+                          "quant = { lines = [ { line = \"Ag_La\"; # [\n"
+                          "background_eV = [[1, 2.5], [3, 4]]; } ]; };\n"),
+                     EDX_OK);
+    assert_get(f, "analysis.energy_eV", "[100.5, 2000]");
+    assert_get(f, "security", "{\"curve\": false, \"keys\": \"a[0](#\"]\", \"clients\": \"/*[\"}");
+    assert_get(f, "quant.lines",
+               "[{\"line\": \"Ag_La\", \"k_basis\": \"atomic\", \"background_eV\": [[1, 2.5], [3, "
+               "4]]}]");
+}
+
+/* Numbers keep their value, beyond 32 and 64 bits too. */
+static void test_large_numbers(void **state)
+{
+    fixture *f = *state;
+    assert_int_equal(load(f, "limits = { stall_s = 99999999.5; max_cube_GB = 1e-5; min_free_GB = "
+                             "1E+5; max_message_MB = 0x10L; max_pixels = 1024L; };\n"),
+                     EDX_OK);
+    assert_get(f, "limits",
+               "{\"max_message_MB\": 16, \"max_pixels\": 1024, \"max_channels\": 16384, "
+               "\"max_cube_GB\": 1e-05, \"stall_s\": 99999999.5, \"min_free_GB\": 100000}");
+    assert_int_equal(load(f, "quant = { limit = 99999999999; };\n"), EDX_OK);
+    assert_true(f->config.settings.quant.limit == 99999999999.0);
+    assert_int_equal(load(f, "quant = { limit = 99999999999999999999; };\n"), EDX_OK);
+    assert_true(f->config.settings.quant.limit == 1e20);
+    assert_int_equal(load(f, "quant = { limit = 0xffffffff; };\n"), EDX_OK);
+    assert_true(f->config.settings.quant.limit == 4294967295.0);
+}
+
+static void write_file(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+/* Beside the file or by a whole path; errors name the file that they are in. */
+static void test_include(void **state)
+{
+    fixture *f = *state;
+    char other[80], text[400], where[200];
+    snprintf(other, sizeof other, "%s.inc", f->path);
+    write_file(other, "analysis = { energy_eV = [100.5, 2000]; }; # no newline");
+    snprintf(text, sizeof text, "\n  @include \"%s\" output = { dir = 5; };\n",
+             strrchr(other, '/') + 1);
+    assert_int_equal(load(f, text), EDX_E_TYPE);
+    snprintf(where, sizeof where, "%s:2: output.dir", f->path);
+    assert_memory_equal(f->err.text, where, strlen(where));
+    assert_get(f, "analysis.energy_eV", "[100.5, 2000]");
+    write_file(other, "\nanalysis = {\n energy_eV = [5, 4]; };\n");
+    snprintf(text, sizeof text, "\n@include \"%s\"\n", other);
+    assert_int_equal(load(f, text), EDX_E_RANGE);
+    snprintf(where, sizeof where, "%s:3: analysis.energy_eV", other);
+    assert_memory_equal(f->err.text, where, strlen(where));
+    write_file(other, "@include \"nothing.inc\"\n");
+    assert_int_equal(load(f, text), EDX_E_IO);
+    snprintf(where, sizeof where, "%s:2: @include: /tmp/nothing.inc", f->path);
+    assert_memory_equal(f->err.text, where, strlen(where));
+    write_file(other, text); /* itself, for ever */
+    assert_int_equal(load(f, text), EDX_E_SYNTAX);
+    unlink(other);
+}
+
 static void test_empty_file_and_groups(void **state)
 {
     fixture *f = *state;
@@ -225,6 +294,13 @@ static void test_file_errors(void **state)
         {"\nquant = {\n lines = ({line = \"Ag_La\";},\n {line = \"Ag_Ka\";});\n};\n", 3,
          "quant.lines", EDX_E_RANGE},
         {"output = { dir = \"a\"\n", 2, "syntax", EDX_E_SYNTAX},
+        {"output = {\n dir = \"\"; };\n", 2, "output.dir", EDX_E_RANGE},
+        {"ingest = {\n endpoint = \"inproc://x\"; };\n", 2, "ingest.endpoint", EDX_E_RANGE},
+        {"quant = {\n lines = [{line = \"Ag_La\";},\n {line = \"Xx_Ka\";}];\n};\n", 3,
+         "quant.lines[1].line", EDX_E_UNKNOWN},
+        {"# [\n/* [\n\" */\nsecurity = { keys = \"[\n\\\"]\"; };\nlimits = {\n"
+         " max_pixels = 99999999999; };\n",
+         7, "limits.max_pixels: 99999999999, ", EDX_E_RANGE},
         {"output = { };\noutput = { };\n", 2, "duplicate", EDX_E_SYNTAX},
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
@@ -261,6 +337,16 @@ static void test_check(void **state)
         {{"quant.lines=({line=\"Ag_La\";}, {line=\"Ag_Ka\";})", NULL}, "quant.lines"},
         {{"quant.lines=({line=\"Ag_La\"; k=1; k_basis=\"weight\";}, {line=\"Au_Ma\"; k=1;})", NULL},
          "quant.lines"},
+        {{"quant.lines=[{line=\"Ag_La\";}, {line=\"Au_Ma\"; k=1; k_basis=\"weight\";}]", NULL},
+         "quant.lines: k_basis"},
+        {{"quant.lines=[{line=\"Ag_La\"; background_eV=[[1, 4], [2, 3]];}]", NULL},
+         "quant.lines: the background"},
+        {{"quant.lines=[{line=\"Xx_Ka\";}]", NULL}, "quant.lines[0].line"},
+        {{"quant.lines=[{line=\"Ag_La\";}, {line=\"C_Ma\";}]", NULL}, "quant.lines[1].line"},
+        {{"output.dir=", NULL}, "output.dir"},
+        {{"ingest.endpoint=tcp://", NULL}, "ingest.endpoint"},
+        {{"publish.endpoint=nowhere", NULL}, "publish.endpoint"},
+        {{"control.endpoint=", NULL}, "control.endpoint"},
     };
     for (size_t i = 0; i < COUNT(bad); i++) {
         edx_config_default(&f->config);
@@ -295,6 +381,10 @@ static void test_overrides(void **state)
         {"limits.max_message_MB=0x10", "limits.max_message_MB", "16"},
         {"analysis.energy_eV=(100, 9000)", "analysis.energy_eV", "[100, 9000]"},
         {"analysis.energy_eV=[100.5, 9000.5]", "analysis.energy_eV", "[100.5, 9000.5]"},
+        {"analysis.energy_eV=[100.5, 2000]", "analysis.energy_eV", "[100.5, 2000]"},
+        {"quant.lines=[{line=\"Fe_Ka\"; background_eV=[[1, 2.5], [3, 4]];}]", "quant.lines",
+         "[{\"line\": \"Fe_Ka\", \"k_basis\": \"atomic\", \"background_eV\": [[1, 2.5], [3, 4]]}]"},
+        {"output.dir=/data[0]", "output.dir", "\"/data[0]\""},
         {"analysis.energy_eV=[100, 9000]", "analysis.energy_eV", "[100, 9000]"},
         {"analysis.energy_eV=auto", "analysis.energy_eV", "\"auto\""},
         {"analysis.pca.rank=5", "analysis.pca.rank", "5"},
@@ -330,6 +420,11 @@ static void test_override_errors(void **state)
         {"ingest.bind=maybe", "ingest.bind", EDX_E_TYPE},
         {"ingest.pattern=dealer", "ingest.pattern", EDX_E_RANGE},
         {"output.dir=5", "output.dir", EDX_E_TYPE},
+        {"limits.max_message_MB=99999999999", "limits.max_message_MB: 99999999999,", EDX_E_RANGE},
+        {"limits.max_message_MB=4294967297", "limits.max_message_MB: 4294967297,", EDX_E_RANGE},
+        {"limits.max_message_MB=-99999999999", "limits.max_message_MB: -99999999999,", EDX_E_RANGE},
+        {"limits.max_message_MB=99999999999999999999", "limits.max_message_MB: 1e+20,",
+         EDX_E_RANGE},
         {"limits.stall_s=soon", "limits.stall_s", EDX_E_TYPE},
         {"limits.stall_s=1e400", "limits.stall_s", EDX_E_RANGE},
         {"limits.max_message_MB=-1", "limits.max_message_MB", EDX_E_RANGE},
@@ -394,6 +489,9 @@ int main(void)
         TEST(test_defaults),
         TEST(test_shipped_file),
         TEST(test_file),
+        TEST(test_brackets),
+        TEST(test_large_numbers),
+        TEST(test_include),
         TEST(test_empty_file_and_groups),
         TEST(test_file_errors),
         TEST(test_no_file),
