@@ -3,7 +3,10 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "instrument/output.h"
 
@@ -56,4 +59,50 @@ edx_status edx_arguments_stream(const edx_stream_arguments *texts, edx_sender_op
     if (status == EDX_OK)
         status = edx_arguments_number("--timeout", texts->timeout, &sender->timeout_s, err);
     return status;
+}
+
+/* ---- what getopt_long refuses ---- */
+
+/* An ambiguous option begins some: only those are listed, else all. */
+static void list_options(const struct option *options, const char *given, size_t n)
+{
+    bool some = false;
+    const char *comma = " ";
+    for (const struct option *o = options; o->name; o++)
+        some = some || strncmp(o->name, given, n) == 0;
+    for (const struct option *o = options; o->name; o++) {
+        if (some && strncmp(o->name, given, n) != 0)
+            continue;
+        fprintf(stderr, "%s--%s", comma, o->name);
+        comma = ", ";
+    }
+}
+
+/* True when getopt_long refused an option that there is: it was given a value and takes none. */
+static bool takes_none(const struct option *options)
+{
+    while (options->name && options->val != optopt)
+        options++;
+    return options->name && optopt != 0;
+}
+
+void edx_arguments_refused(const char *program, const struct option *options, int answer,
+                           char *const *argv)
+{
+    const char letter[] = {'-', (char)optopt, '\0'}, *given = argv[optind - 1];
+    bool is_long =
+        strncmp(given, "--", 2) == 0 && (optopt == 0 || answer == ':' || takes_none(options));
+    if (!is_long)
+        given = letter;
+    int n = (int)strcspn(given, "=");
+    fprintf(stderr, "%s: %.*s: ", program, n, given);
+    if (answer == ':') {
+        fputs("no value, expected one", stderr);
+    } else if (takes_none(options)) {
+        fputs("a value, expected none", stderr);
+    } else {
+        fputs("unknown option, expected one of", stderr);
+        list_options(options, is_long ? given + 2 : "?", is_long ? (size_t)n - 2 : 1);
+    }
+    fprintf(stderr, " (%s --help)\n", program);
 }

@@ -1,7 +1,9 @@
-/* Numbers and the stream's options as the command lines of edxsim and edxplay have them. */
+/* Numbers, the stream's options and what is said of wrong ones, as the command lines of edxsim and
+ * edxplay have them. */
 #ifndef EDX_INSTRUMENT_ARGUMENTS_H
 #define EDX_INSTRUMENT_ARGUMENTS_H
 
+#include <getopt.h>
 #include <stdint.h>
 
 #include "instrument/sender.h"
@@ -22,5 +24,10 @@ typedef struct edx_stream_arguments {
  * times, how many times faster than real. UNKNOWN or RANGE names the option. */
 edx_status edx_arguments_stream(const edx_stream_arguments *texts, edx_sender_options *sender,
                                 double *times, edx_error *err);
+
+/* Says on one line what getopt_long refused with answer, ':' or '?', where opterr is 0 and the
+ * short options begin with ':'. */
+void edx_arguments_refused(const char *program, const struct option *options, int answer,
+                           char *const *argv);
 
 #endif

@@ -156,7 +156,8 @@ static const char **slot(arguments *args, int option)
 static int parse(arguments *args, int argc, char **argv)
 {
     int option = 0;
-    while ((option = getopt_long(argc, argv, "qhV", options, NULL)) != -1) {
+    opterr = 0;
+    while ((option = getopt_long(argc, argv, ":qhV", options, NULL)) != -1) {
         const char **text = slot(args, option);
         if (text)
             *text = optarg;
@@ -168,8 +169,10 @@ static int parse(arguments *args, int argc, char **argv)
             return fputs(help_text, stdout) < 0 ? FAILED : DONE;
         else if (option == 'V')
             return puts("edxplay " PACKAGE_VERSION) < 0 ? FAILED : DONE;
-        else
-            return USAGE; /* getopt has said what */
+        else {
+            edx_arguments_refused("edxplay", options, option, argv);
+            return USAGE;
+        }
     }
     args->files = argv + optind;
     args->n_files = argc - optind;

@@ -531,6 +531,30 @@ def test_usage(b):
     check(all(s in scenes for s in ("agau-8nm", "agau-two", "film-3", "fept-200kv")), "scenes")
 
 
+def test_refused_options(b):
+    for program in SIM, PLAY:
+        name = os.path.basename(program)
+        end = f" ({name} --help)\n"
+        for args, text in ((["--speed"], "--speed: no value, expected one" + end),
+                           (["--quiet=3"], "--quiet: a value, expected none" + end),
+                           (["--p", "pub", "--wait"], "--wait: no value, expected one" + end)):
+            done = run(program, *args, code=2)
+            check(done.stderr == f"{name}: {text}", f"{args}: {done.stderr}")
+        for args, given, known in ((["--foo"], "--foo", ("--speed", "--pattern", "--version")),
+                                   (["--foo=3"], "--foo", ("--speed", "--timeout")),
+                                   (["-x"], "-x", ("--speed",)), (["-qx"], "-x", ("--speed",)),
+                                   (["-xq"], "-x", ("--speed",))):
+            done = run(program, *args, code=2)
+            start = f"{name}: {given}: unknown option, expected one of --"
+            check(done.stderr.startswith(start) and done.stderr.endswith(end)
+                  and done.stderr.count("\n") == 1 and all(o in done.stderr for o in known),
+                  f"{args}: {done.stderr}")
+    check(run(SIM, "-qo", code=2).stderr == "edxsim: -o: no value, expected one (edxsim --help)\n",
+          "-o")
+    check(run(PLAY, "--co", code=2).stderr == "edxplay: --co: unknown option, expected one of "
+          "--connect, --convert (edxplay --help)\n", "ambiguous")
+
+
 def main():
     bench, failed = None, 0
     try:
