@@ -40,7 +40,7 @@ static const char help[] =
     "  --colour DEPTH     truecolor, 256, 16 or mono instead of what TERM promises\n"
     "  --once             write one picture to standard output\n"
     "  --size COLSxROWS   of that picture (80x24)\n"
-    "  --map N            which map to start with, as the keys 1-9 do\n"
+    "  --map N            which map to start with, as the keys 1-9 do (the first there is)\n"
     "  --measure M        value, sigma or snr\n"
     "  --cursor ROW,COL   where the cursor stands\n"
     "  --json             print every message of the topics (default: all) as one line\n"
@@ -106,6 +106,7 @@ static int read_map(options *o, const char *text)
     const char *rest;
     if (!read_count(text, '\0', 100, &n, &rest) || !n)
         return usage("--map", "expected a number from 1 on");
+    o->view.chosen = true;
     o->view.selected = (size_t)n - 1;
     return DONE;
 }

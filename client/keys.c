@@ -13,11 +13,16 @@ static void move(edx_view *view, const edx_model *model, int rows, int cols)
         view->cursor[1] += (uint64_t)cols;
 }
 
+static void choose(edx_view *view, size_t picture)
+{
+    view->chosen = true;
+    view->selected = picture;
+}
+
 static void cycle(edx_view *view, const edx_model *model, bool forward)
 {
     size_t count = edx_picture_count(model);
-    size_t shown = view->selected < count ? view->selected : count - 1;
-    view->selected = (shown + (forward ? 1 : count - 1)) % count;
+    choose(view, (edx_view_shown(view, model) + (forward ? 1 : count - 1)) % count);
 }
 
 static edx_action command(edx_view *view, int key)
@@ -56,7 +61,7 @@ edx_action edx_view_key(edx_view *view, const edx_model *model, int key)
     else if (key == '\t' || key == EDX_KEY_BACKTAB)
         cycle(view, model, key == '\t');
     else if (key >= '1' && key <= '9' && (size_t)(key - '1') < edx_picture_count(model))
-        view->selected = (size_t)(key - '1');
+        choose(view, (size_t)(key - '1'));
     else
         return command(view, key);
     return EDX_ACT_NONE;

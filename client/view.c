@@ -40,10 +40,20 @@ static layout lay_out(const edx_canvas *canvas)
 
 /* ---- choices ---- */
 
-edx_picture edx_view_picture(const edx_view *view, const edx_model *model)
+size_t edx_view_shown(const edx_view *view, const edx_model *model)
 {
     size_t count = edx_picture_count(model);
-    return edx_picture_get(model, view->selected < count ? view->selected : count - 1);
+    if (view->chosen)
+        return view->selected < count ? view->selected : count - 1;
+    for (size_t i = 0; i < count; i++)
+        if (edx_picture_get(model, i).rows)
+            return i;
+    return 0;
+}
+
+edx_picture edx_view_picture(const edx_view *view, const edx_model *model)
+{
+    return edx_picture_get(model, edx_view_shown(view, model));
 }
 
 void edx_view_cursor(const edx_view *view, const edx_picture *picture, uint64_t cursor[2])
@@ -143,8 +153,7 @@ static void draw_tabs(const edx_view *view, const edx_model *model, edx_canvas *
                       edx_area area)
 {
     char text[48];
-    size_t count = edx_picture_count(model), first = 0;
-    size_t shown = view->selected < count ? view->selected : count - 1;
+    size_t count = edx_picture_count(model), first = 0, shown = edx_view_shown(view, model);
     edx_picture picture = edx_view_picture(view, model);
     const edx_result *result = edx_model_get(model, picture.topic);
     int end = area.cols;

@@ -14,7 +14,8 @@
 
 /* What the person at the keyboard has chosen. Zeroed, with an endpoint, is a good start. */
 typedef struct edx_view {
-    size_t selected; /* picture */
+    bool chosen;     /* else the first picture that is there is shown */
+    size_t selected; /* the picture that was chosen */
     edx_measure measure;
     bool has_cursor; /* else the cursor stands in the middle */
     uint64_t cursor[2];
@@ -27,7 +28,8 @@ typedef struct edx_view {
 /* Draws everything; a canvas that is too small says so. */
 void edx_view_draw(const edx_view *view, const edx_model *model, edx_canvas *canvas);
 
-/* The picture that is shown, and its cursor inside it. */
+/* The picture that is shown, by number and itself, and its cursor inside it. */
+size_t edx_view_shown(const edx_view *view, const edx_model *model);
 edx_picture edx_view_picture(const edx_view *view, const edx_model *model);
 void edx_view_cursor(const edx_view *view, const edx_picture *picture, uint64_t cursor[2]);
 

@@ -197,6 +197,25 @@ def spectrum_has_its_peaks(fake):
         assert max(near) > max(beside) + 1, (line, near, beside)
 
 
+class Plain(Scene):
+    """A run without an image from a detector."""
+
+    def spectrum(self):
+        body = super().spectrum()
+        del body["image"]
+        return body
+
+
+def the_first_map_there_is_shown():
+    with Fake(Plain()) as fake:
+        text = text_of(picture(fake))
+        assert "x 16  total:" in text and "not published yet" not in text, text
+        text = text_of(picture(fake, "--map", "1"))
+        assert "not published yet" in text, text
+    with Fake(Scene()) as fake:
+        assert "x 16  HAADF:" in text_of(picture(fake))
+
+
 def nothing_comes():
     with Fake(Scene()) as fake:
         fake.quiet = True
@@ -216,4 +235,5 @@ if __name__ == "__main__":
         map_has_its_place(server)
         measures_are_told_apart(server)
         spectrum_has_its_peaks(server)
+    the_first_map_there_is_shown()
     nothing_comes()

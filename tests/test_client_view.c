@@ -336,6 +336,7 @@ static void stale_is_said_within_two_seconds(void **state)
     assert_shows(&view, model, "STALE 7 s", true);
     /* the status is fresh, but what it names did not come */
     view.now = 1000;
+    view.chosen = true;
     view.selected = 2;
     give_status(model, "a", 105, 9, 104, 1000);
     assert_shows(&view, model, "STALE 5 s", true);
@@ -346,7 +347,7 @@ static void stale_is_said_within_two_seconds(void **state)
 
 static void the_readout_follows_the_cursor(void **state)
 {
-    edx_view view = {.endpoint = "here", .selected = 5};
+    edx_view view = {.endpoint = "here", .chosen = true, .selected = 5};
     edx_model *model = edx_model_new();
     (void)state;
     give_status(model, "a", 100, 3, 99, 0);
@@ -364,7 +365,7 @@ static void the_readout_follows_the_cursor(void **state)
 
 static void keys_choose_what_is_shown(void **state)
 {
-    edx_view view = {.endpoint = "here"};
+    edx_view view = {.endpoint = "here", .chosen = true};
     edx_model *model = edx_model_new();
     (void)state;
     give_maps(model, "a", 99, 3);
@@ -389,11 +390,28 @@ static void keys_choose_what_is_shown(void **state)
     edx_model_free(&model);
 }
 
+/* No spectrum, so neither HAADF nor total: the first line is shown until somebody chooses. */
+static void what_is_there_is_shown_first(void **state)
+{
+    edx_view view = {.endpoint = "here"};
+    edx_model *model = edx_model_new();
+    (void)state;
+    assert_shows(&view, model, "not published yet", true);
+    give_maps(model, "a", 99, 3);
+    assert_shows(&view, model, "y 4 x 6  Ag_La: 54", true);
+    assert_shows(&view, model, "not published yet", false);
+    edx_view_key(&view, model, '\t');
+    assert_int_equal(view.selected, 3);
+    edx_view_key(&view, model, '1');
+    assert_shows(&view, model, "not published yet", true);
+    edx_model_free(&model);
+}
+
 /* Any size is drawn without a step beside the canvas (with sanitizers), small ones say so. */
 static void every_size_is_drawn(void **state)
 {
     edx_model *model = edx_model_new();
-    edx_view view = {.endpoint = "here", .selected = 4, .help = true};
+    edx_view view = {.endpoint = "here", .chosen = true, .selected = 4, .help = true};
     (void)state;
     give_status(model, "a", 100, 3, 99, 0);
     give_maps(model, "a", 99, 3);
@@ -426,6 +444,7 @@ int main(void)
         cmocka_unit_test(stale_is_said_within_two_seconds),
         cmocka_unit_test(the_readout_follows_the_cursor),
         cmocka_unit_test(keys_choose_what_is_shown),
+        cmocka_unit_test(what_is_there_is_shown_first),
         cmocka_unit_test(every_size_is_drawn),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
