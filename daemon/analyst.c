@@ -18,6 +18,7 @@ struct edx_analyst {
     edx_pack *reply;
     bool changed;       /* since the last update */
     int64_t arrival_ns; /* of the newest frame summed */
+    double t;           /* of the results under way */
     bool threaded;
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
@@ -50,6 +51,7 @@ static void report_result(void *context, edx_result_topic topic, void *bytes, si
     const edx_report report = {.kind = EDX_REPORT_RESULT,
                                .topic = topic,
                                .frame = edx_run_newest(a->run),
+                               .t = a->t,
                                .arrival_ns = a->arrival_ns};
     a->report(a->context, &report, bytes, n);
 }
@@ -75,6 +77,13 @@ edx_analyst *edx_analyst_new(const edx_limits *limits, edx_log *log, edx_reporte
     return a;
 }
 
+static double unix_time(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_REALTIME, &ts);
+    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
+}
+
 /* ---- carrying out ---- */
 
 static void report_facts(edx_analyst *a)
@@ -87,13 +96,11 @@ static void report_facts(edx_analyst *a)
 void edx_analyst_update(edx_analyst *analyst, double t)
 {
     edx_error err = {0};
-    if (!edx_run_active(analyst->run)) {
-        return;
-    }
-    if (edx_run_update(analyst->run, t, &err)) {
+    analyst->changed = false;
+    analyst->t = t;
+    if (edx_run_active(analyst->run) && edx_run_update(analyst->run, t, &err)) {
         edx_log_write(analyst->log, EDX_LOG_ERROR, "analysis: %s", err.text);
     }
-    analyst->changed = false;
     report_facts(analyst);
 }
 
@@ -150,7 +157,8 @@ static void frame(edx_analyst *a, edx_task *task)
 static void save(edx_analyst *a, edx_task *task)
 {
     edx_report report = {.kind = EDX_REPORT_SAVED, .ticket = task->ticket, .state = task->state};
-    edx_run_save(a->run, task->t, task->state, task->closing, &report.error);
+    a->t = a->threaded ? unix_time() : task->t; /* offline: what the recording says */
+    edx_run_save(a->run, a->t, task->state, task->closing, &report.error);
     a->changed = false;
     report_facts(a);
     edx_run_facts_get(a->run, &report.facts);
@@ -284,13 +292,6 @@ static bool pop(edx_analyst *a, bool wait, edx_task *task)
     }
     pthread_mutex_unlock(&a->mutex);
     return got;
-}
-
-static double unix_time(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_REALTIME, &ts);
-    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
 }
 
 static void *work(void *argument)

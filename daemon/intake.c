@@ -379,8 +379,8 @@ static void report_loss(edx_intake *in)
     const edx_tally tally = edx_acquisition_tally(in->now.acquisition);
     if (tally.lost > 0) {
         edx_alarms_raise(in->options.alarms, "loss", "warning", (int64_t)tally.frame,
-                         "%" PRIu64 " frame messages did not arrive; over \"sub\" messages can be "
-                         "lost, ingest.pattern \"router\" loses none",
+                         "%" PRIu64 " frame messages did not arrive or were refused; with "
+                         "ingest.pattern \"router\" none is lost on the way",
                          tally.lost);
     } else {
         edx_alarms_clear(in->options.alarms, "loss");
@@ -605,13 +605,11 @@ static void adopt_orphans(edx_intake *in)
 /* ---- one message ---- */
 
 static edx_verdict route_frame(edx_intake *in, side *s, edx_arrival *arrival, const edx_node *body,
-                               edx_receipt *receipt, edx_error *err)
+                               edx_error *err)
 {
     edx_status status = edx_frame_read(body, edx_acquisition_begin(s->acquisition),
                                        &in->options.limits, &in->frame, err);
     if (status == EDX_OK) {
-        receipt->has_seq = true;
-        receipt->seq = in->frame.seq;
         status = edx_acquisition_judge(s->acquisition, &in->frame, err);
     }
     if (status == EDX_E_DUPLICATE) {
@@ -678,7 +676,7 @@ static edx_verdict route(edx_intake *in, edx_topic topic, edx_arrival *arrival,
         return wait_for_begin(in, arrival, topic, receipt->acq, err);
     }
     return topic == EDX_TOPIC_IS_END ? route_end(in, s, arrival, body, err)
-                                     : route_frame(in, s, arrival, body, receipt, err);
+                                     : route_frame(in, s, arrival, body, err);
 }
 
 static edx_status check_envelope(edx_intake *in, edx_topic topic, const edx_arrival *arrival,
@@ -699,6 +697,19 @@ static edx_status check_envelope(edx_intake *in, edx_topic topic, const edx_arri
     return EDX_OK;
 }
 
+/* What an answer can name, also of a message that is refused. */
+static void read_receipt(const edx_node *body, edx_receipt *receipt)
+{
+    char acq[EDX_ACQ_SIZE];
+    if (edx_node_text(edx_map_get(body, "acq"), "acq", acq, sizeof acq, NULL) == EDX_OK &&
+        edx_acq_valid(acq)) {
+        memcpy(receipt->acq, acq, sizeof acq);
+    }
+    receipt->has_seq =
+        receipt->topic == EDX_TOPIC_IS_FRAME &&
+        edx_node_uint(edx_map_get(body, "seq"), "seq", UINT64_MAX, &receipt->seq, NULL) == EDX_OK;
+}
+
 edx_verdict edx_intake_message(edx_intake *intake, edx_arrival *arrival, edx_receipt *receipt,
                                edx_error *err)
 {
@@ -713,13 +724,13 @@ edx_verdict edx_intake_message(edx_intake *intake, edx_arrival *arrival, edx_rec
     }
     edx_status status = edx_wire_parse(intake->wire, arrival->body, arrival->size, &body, err);
     if (status == EDX_OK) {
+        read_receipt(body, r);
         status = edx_head_read(body, &head, err);
     }
     if (status) {
         edx_error_prefix(err, "%.*s", (int)arrival->topic_size, (const char *)arrival->topic);
         return refuse(intake, arrival, err);
     }
-    memcpy(r->acq, head.acq, sizeof r->acq);
     const edx_verdict verdict = route(intake, r->topic, arrival, body, r, err);
     if (verdict == EDX_ACCEPTED) {
         intake->last_ns = intake->reading ? 0 : arrival->monotonic_ns;
@@ -794,10 +805,30 @@ static edx_status need_acquisition(const edx_intake *in, edx_error *err)
                      "there is no acquisition, expected an edx.begin from the instrument first");
 }
 
+/* Stopped from here is as if ended, also for a restart: the recording says so. */
+static void record_stop(edx_intake *in)
+{
+    const edx_begin *begin = edx_acquisition_begin(in->now.acquisition);
+    const edx_tally tally = edx_acquisition_tally(in->now.acquisition);
+    edx_end end = {.head = begin->head, .messages = tally.received + tally.lost};
+    if (edx_acquisition_finished(in->now.acquisition)) {
+        return;
+    }
+    end.head.t = (double)in->last_unix_ns * 1e-9;
+    end.frames = tally.received > 0 ? tally.frame + 1 : 0;
+    snprintf(end.reason, sizeof end.reason, "stopped");
+    edx_end_write(in->pack, &end);
+    if (edx_pack_status(in->pack) == EDX_OK) {
+        record(in, &in->now, EDX_TOPIC_END, edx_pack_data(in->pack), edx_pack_size(in->pack),
+               in->last_unix_ns, NULL);
+    }
+}
+
 edx_status edx_intake_stop(edx_intake *intake, uint64_t ticket, edx_error *err)
 {
     const edx_status status = need_acquisition(intake, err);
     if (status == EDX_OK) {
+        record_stop(intake);
         close_running(intake, ticket);
     }
     return status;
@@ -818,6 +849,7 @@ void edx_intake_reset(edx_intake *intake, uint64_t ticket)
 {
     edx_task task;
     if (intake->now.acquisition) {
+        record_stop(intake);
         close_running(intake, ticket);
     }
     edx_task_init(&task, EDX_TASK_FORGET);

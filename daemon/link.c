@@ -128,17 +128,9 @@ static int set_int(edx_socket *s, int option, int value)
     return zmq_setsockopt(s->socket, option, &value, sizeof value);
 }
 
-/* Messages up to twice the limit are received, so that they can be counted and named; beyond that
- * libzmq closes the connection. */
-static int64_t transport_limit(uint64_t max_message_bytes)
-{
-    const uint64_t margin = 16u << 20;
-    return max_message_bytes ? (int64_t)(2 * max_message_bytes + margin) : -1;
-}
-
 static int set_options(edx_socket *s, edx_socket_kind kind, uint64_t max_message_bytes)
 {
-    const int64_t limit = transport_limit(max_message_bytes);
+    const int64_t limit = max_message_bytes ? (int64_t)max_message_bytes : -1;
     int rc = zmq_setsockopt(s->socket, ZMQ_MAXMSGSIZE, &limit, sizeof limit);
     rc |= set_int(s, ZMQ_LINGER, kind == EDX_SOCKET_XPUB || kind == EDX_SOCKET_ROUTER ? 200 : 0);
     switch (kind) {

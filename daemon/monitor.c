@@ -135,11 +135,13 @@ static void fill_latency(const edx_monitor *m, edx_status_result *status)
 
 void edx_monitor_write(edx_monitor *monitor, double unix_t, int64_t now_ns, edx_pack *pack)
 {
+    static const edx_run_facts none = {.p = 1.0}; /* the analyst has not begun it yet */
     edx_intake_facts facts;
     edx_status_result status;
     edx_intake_facts_get(monitor->intake, &facts);
-    edx_status_fill(&status, edx_monitor_state(monitor), facts.expected, &monitor->facts,
-                    &facts.tally, facts.bad);
+    const bool known = strcmp(monitor->facts.head.head.acq, facts.stored) == 0;
+    edx_status_fill(&status, edx_monitor_state(monitor), facts.expected,
+                    known ? &monitor->facts : &none, &facts.tally, facts.bad);
     snprintf(status.head.head.acq, sizeof status.head.head.acq, "%s", facts.stored);
     status.head.head.t = unix_t;
     status.rate_cps = rate(monitor);

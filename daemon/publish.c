@@ -53,7 +53,11 @@ static void forget(channel *c)
 void edx_publisher_forget(edx_publisher *publisher)
 {
     for (int i = 0; i < EDX_RESULT_TOPICS; i++) {
-        forget(&publisher->channels[i]);
+        channel *c = &publisher->channels[i];
+        forget(c);
+        if (i != EDX_STATUS && i != EDX_ALARM) {
+            c->sent = false;
+        }
     }
 }
 

@@ -28,7 +28,7 @@ void edx_publisher_last(const edx_publisher *publisher, double last[EDX_RESULT_T
  */
 bool edx_publisher_history(edx_publisher *publisher, edx_result_topic topic, uint64_t frame,
                            edx_message *out);
-/* A new acquisition: history is forgotten; last values stay until new ones come. */
+/* A new acquisition: history and last values are forgotten, status and alarms excepted. */
 void edx_publisher_forget(edx_publisher *publisher);
 
 #endif

@@ -23,7 +23,8 @@
 #define QUEUE_BYTES ((size_t)256 << 20)
 #define WAITING_BYTES ((size_t)64 << 20)
 #define HISTORY_BYTES ((size_t)64 << 20)
-#define CONTROL_BYTES (1u << 20)
+#define SUBSCRIPTION_BYTES 256u  /* libzmq keeps some hundred bytes for each of a topic */
+#define REQUEST_BYTES (1u << 20) /* beside a mask of all pixels */
 #define FRAMES_AT_ONCE 64
 #define TICK_MS 500 /* a status at least once a second, whatever else the machine does */
 #define SYNC_MS 200
@@ -155,6 +156,7 @@ static void take_facts(receiver *r, const edx_report *report)
 {
     if (strcmp(report->facts.head.head.acq, edx_monitor_head(r->monitor)->head.acq) != 0) {
         edx_publisher_forget(r->publisher);
+        r->alarm_version = UINT64_MAX; /* the alarms are of this acquisition now */
     }
     edx_monitor_facts(r->monitor, &report->facts);
     edx_monitor_latency(r->monitor, report->arrival_ns, monotonic_ns());
@@ -169,7 +171,7 @@ static void take_report(receiver *r, edx_message *parts)
     memcpy(&report, edx_message_data(&parts[0]), sizeof report);
     switch (report.kind) {
     case EDX_REPORT_RESULT:
-        edx_publisher_send(r->publisher, report.topic, &parts[1], unix_time(), report.frame, true);
+        edx_publisher_send(r->publisher, report.topic, &parts[1], report.t, report.frame, true);
         break;
     case EDX_REPORT_FACTS:
         take_facts(r, &report);
@@ -504,11 +506,19 @@ static edx_status open_socket(receiver *r, socket_index index, const char *key,
     return status;
 }
 
+/* Messages up to twice the limit are received, so that they can be counted and named; beyond that
+ * libzmq closes the connection. */
+static uint64_t transport_limit(uint64_t max_message_bytes)
+{
+    const uint64_t margin = 16u << 20;
+    return 2 * max_message_bytes + margin;
+}
+
 static edx_status open_sockets(receiver *r, edx_error *err)
 {
     static const char reports[] = "inproc://reports";
     const edx_config *c = r->config;
-    const uint64_t limit = edx_config_limits(c).max_message_bytes;
+    const uint64_t limit = transport_limit(edx_config_limits(c).max_message_bytes);
     edx_status status =
         open_socket(r, REPORTS, "reports", EDX_SOCKET_INPROC_PULL, reports, true, 0, err);
     if (status == EDX_OK) {
@@ -517,11 +527,11 @@ static edx_status open_sockets(receiver *r, edx_error *err)
     }
     if (status == EDX_OK) {
         status = open_socket(r, PUBLISH, "publish.endpoint", EDX_SOCKET_XPUB, c->publish.endpoint,
-                             true, CONTROL_BYTES, err);
+                             true, SUBSCRIPTION_BYTES, err);
     }
     if (status == EDX_OK) {
         status = open_socket(r, CONTROL, "control.endpoint", EDX_SOCKET_ROUTER, c->control.endpoint,
-                             true, CONTROL_BYTES, err);
+                             true, c->limits.max_pixels + REQUEST_BYTES, err);
     }
     if (status == EDX_OK) {
         status = open_socket(r, INGEST, "ingest.endpoint", ingest_kind(c), c->ingest.endpoint,

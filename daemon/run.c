@@ -25,6 +25,7 @@ struct edx_run {
     edx_outlet outlet;
     edx_log *log;
     edx_begin begin;
+    edx_settings settings; /* as asked for, whether this begin could carry them or not */
     char folder[4096];
     edx_analysis *analysis;
     edx_pool *pool; /* NULL: one thread */
@@ -97,6 +98,7 @@ void edx_run_forget(edx_run *run)
     }
     run->profile_failed = false;
     run->head = (edx_result_head){0};
+    run->begin.head = (edx_head){0};
 }
 
 bool edx_run_active(const edx_run *run)
@@ -140,6 +142,7 @@ edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folde
     edx_error why = {0};
     edx_run_forget(run);
     run->begin = *begin;
+    run->settings = *settings;
     snprintf(run->folder, sizeof run->folder, "%s", folder);
     edx_settings fitted = *settings;
     narrow_bins(run, &fitted);
@@ -158,7 +161,12 @@ edx_status edx_run_configure(edx_run *run, const edx_settings *settings, edx_err
     run->profile_failed = false;
     edx_settings fitted = *settings;
     narrow_bins(run, &fitted);
-    return run->analysis ? edx_analysis_configure(run->analysis, &fitted, err) : EDX_OK;
+    const edx_status status =
+        run->analysis ? edx_analysis_configure(run->analysis, &fitted, err) : EDX_OK;
+    if (status == EDX_OK) {
+        run->settings = *settings;
+    }
+    return status;
 }
 
 /* ---- frames ---- */
@@ -375,11 +383,11 @@ void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
     const uint64_t *outliers = NULL;
     size_t n = 0;
     *out = (edx_run_facts){.p = 1.0};
+    out->head = run->head;
+    out->head.head = run->begin.head; /* also where nothing can be analysed */
     if (!run->analysis) {
         return;
     }
-    out->head = run->head;
-    out->head.head = run->begin.head;
     edx_analysis_health(run->analysis, &out->chi2, &out->dof, &out->p, &outliers, &n);
     out->n_outliers = n < EDX_MAX_OUTLIERS ? n : EDX_MAX_OUTLIERS;
     if (out->n_outliers > 0) {
@@ -449,8 +457,7 @@ static edx_status store_files(edx_run *run, const stored *s, edx_error *err)
         return status;
     }
     edx_pack_reset(run->pack);
-    status = edx_fields_get(edx_settings_table, edx_analysis_settings(run->analysis), "", run->pack,
-                            err);
+    status = edx_fields_get(edx_settings_table, &run->settings, "", run->pack, err);
     if (status) {
         return status;
     }

@@ -58,6 +58,7 @@ typedef struct edx_report {
     edx_result_topic topic;
     uint64_t ticket;
     uint64_t frame; /* RESULT: the newest frame in it */
+    double t;       /* RESULT: when it was made, Unix time */
     int64_t arrival_ns;
     edx_state state;
     edx_error error; /* SAVED: code 0 when the files are in place */

@@ -170,7 +170,11 @@ class Commands(Live):
         self.i.send(end(messages=7))
         self.d.wait(received=5, lost=2)
         np.testing.assert_array_equal(self.d.saved_cube(), frames.sum(axis=0) + late)
-        self.assertEqual(len(recorded(self.d.path("run", "recording.edxr"), "edx.end")), 1)
+        ends = recorded(self.d.path("run", "recording.edxr"), "edx.end")
+        self.assertEqual([e["reason"] for e in ends], ["stopped", "complete"])
+        self.d.kill()
+        self.d.start()
+        self.d.wait(state="finished", received=5)
 
     def test_reset(self):
         frames = self.run_frames()
@@ -305,6 +309,27 @@ class Rubbish(Live):
         np.testing.assert_array_equal(self.d.saved_cube(), frames.sum(axis=0))
 
 
+class Odd(Live):
+    def test_an_axis_in_keV_is_summed_and_finished(self):
+        """The classic mistake: offset and scale in keV. Nothing can be found there, all is kept."""
+        energy = {"channels": 64, "offset_eV": -0.2, "scale_eV": 0.02}
+        frames = random_counts(RNG, 3)
+        self.i.send(begin(frames=3, energy=energy))
+        self.i.send_all(dense(f, n) for n, f in enumerate(frames))
+        self.d.wait(state="finished", frames=3, counts=int(frames.sum()))
+        np.testing.assert_array_equal(self.d.cube(), frames.sum(axis=0))
+
+    def test_a_run_without_lines_shows_no_old_maps(self):
+        energy = {"channels": 1000, "offset_eV": 0.0, "scale_eV": 10.0}
+        self.i.send(begin("one", (6, 8, 1000), elements=["Cu", "Fe"], energy=energy))
+        self.i.send(dense(random_counts(RNG, 1, (6, 8, 1000))[0], 0, acq="one"))
+        self.d.subscribe("edx.maps").until(lambda topic, b: b["acq"] == "one")
+        self.i.send(begin("two", (6, 8, 1000), energy=energy))
+        self.i.send(dense(random_counts(RNG, 1, (6, 8, 1000))[0], 0, acq="two"))
+        self.d.wait(acq="two", frames=1)
+        self.assertIsNone(self.d.subscribe("edx.maps").receive(0.5))
+
+
 class Subscribers(Live):
     def test_status_at_least_once_a_second(self):
         sub = self.d.subscribe("edx.status")
@@ -341,6 +366,25 @@ class Subscribers(Live):
         for topic in ("edx.spectrum", "edx.alarm", "edx.status"):
             self.assertIn(topic, last)
         self.assertAlmostEqual(last["edx.spectrum"], got["edx.spectrum"]["t"], delta=1)
+
+    def test_status_names_the_time_of_each_message(self):
+        sub = self.d.subscribe("edx.spectrum")
+        self.run_frames()
+        self.i.send(end(messages=4))
+        self.d.wait(state="finished")
+        times = []
+        while got := sub.receive(0.5):
+            times.append(got[1]["t"])
+        self.assertEqual(times, sorted(times))
+        self.assertEqual(self.d.status()["last"]["edx.spectrum"], times[-1])
+
+    def test_a_huge_subscription_costs_no_memory(self):
+        self.d.status()
+        before = self.d.resident()
+        self.d.subscribe(*(chr(65 + n) * 20000 for n in range(50)))
+        time.sleep(1)
+        self.assertTrue(self.d.status()["ok"])
+        self.assertLess(self.d.resident() - before, 20e6)
 
     def test_one_topic_only(self):
         self.run_frames()

@@ -66,7 +66,7 @@ class Acknowledged(Router):
     def test_refused(self):
         frame = random_counts(RNG, 1)[0]
         self.acked(begin())
-        self.assert_ack(self.acked(dense(frame[:, :, :10], 0)), "edx.frame", seq=None, error=True)
+        self.assert_ack(self.acked(dense(frame[:, :, :10], 0)), "edx.frame", seq=0, error=True)
         self.acked(rows(frame, 0, 0, 0, 3))
         self.assert_ack(self.acked(rows(frame, 1, 0, 2, 4)), "edx.frame", seq=1, error=True)
         self.assert_ack(self.acked(dense(frame, 1 << 21)), "edx.frame", seq=1 << 21, error=True)

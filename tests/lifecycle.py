@@ -82,15 +82,19 @@ class Model:
             return self.now
         return self.names(acq)[-1]
 
+    def stop(self):
+        self.now.finished = self.now.stopped = True
+
     def reset(self):
-        self.now.finished = True
+        self.stop()
         self.now = None
 
     def restart(self):
-        """The newest acquisition is taken up again; that it was stopped from here is not recorded."""
+        """The newest acquisition is taken up again, ended or not."""
         self.now = self.runs[-1]
         last = self.now.expected - 1
-        self.now.finished = self.now.ended or (last >= 0 and self.now.complete(last))
+        self.now.finished = self.now.ended or self.now.stopped or \
+            (last >= 0 and self.now.complete(last))
 
 
 class Life:
@@ -157,7 +161,7 @@ class Life:
     def do_stop(self):
         if self.model.now:
             assert self.daemon.request(cmd="stop")["ok"]
-            self.model.now.finished = True
+            self.model.stop()
 
     def do_reset(self):
         if self.model.now:
