@@ -1,7 +1,7 @@
 noinst_LTLIBRARIES += libedxanalysis.la
 
-libedxanalysis_la_CPPFLAGS = $(AM_CPPFLAGS) $(XRL_CFLAGS)
-libedxanalysis_la_LIBADD   = $(XRL_LIBS) -lm
+libedxanalysis_la_CPPFLAGS = $(AM_CPPFLAGS) $(XRL_CFLAGS) $(BLAS_CFLAGS)
+libedxanalysis_la_LIBADD   = $(XRL_LIBS) $(BLAS_LIBS) -lm
 libedxanalysis_la_SOURCES  = \
 	analysis/analysis.c \
 	analysis/analysis.h \
@@ -11,21 +11,37 @@ libedxanalysis_la_SOURCES  = \
 	analysis/intensity.h \
 	analysis/intensity_tile.c \
 	analysis/intensity_tile.h \
+	analysis/krylov.c \
+	analysis/krylov.h \
+	analysis/linalg.c \
+	analysis/linalg.h \
 	analysis/lines.c \
 	analysis/lines.h \
+	analysis/pass.c \
+	analysis/pass.h \
+	analysis/pass_kernels.c \
+	analysis/pass_kernels.h \
+	analysis/pca.c \
+	analysis/pca.h \
 	analysis/pool.c \
 	analysis/pool.h \
 	analysis/profile.c \
 	analysis/profile.h \
 	analysis/quant.c \
 	analysis/quant.h \
+	analysis/scaled.c \
+	analysis/scaled.h \
 	analysis/scene.c \
 	analysis/scene.h \
 	analysis/scene_add.c \
 	analysis/scene_inside.h \
 	analysis/scene_kernels.c \
 	analysis/scene_kernels.h \
+	analysis/scene_rows.c \
+	analysis/scene_rows.h \
 	analysis/scene_strip.c \
 	analysis/scene_strip.h \
+	analysis/sparse.c \
+	analysis/sparse.h \
 	analysis/windows.c \
 	analysis/windows.h
