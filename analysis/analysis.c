@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/components.h"
 #include "analysis/health.h"
 #include "analysis/intensity.h"
 #include "analysis/profile.h"
@@ -21,8 +22,9 @@ typedef struct setup {
     edx_line lines[EDX_MAX_LINES];
     uint32_t n;
     edx_intensity *intensity; /* NULL while n is 0 */
-    uint64_t *sum;            /* [axis.channels] */
-    uint64_t *total;          /* [rows * cols] each */
+    edx_components *components;
+    uint64_t *sum;   /* [axis.channels] */
+    uint64_t *total; /* [rows * cols] each */
     double *image;
     float *exposure;
     float *net, *sigma, *fraction, *fraction_sigma; /* [n, rows * cols] each */
@@ -52,6 +54,7 @@ static void free_setup(setup *s)
     if (!s)
         return;
     edx_intensity_free(&s->intensity);
+    edx_components_free(&s->components);
     free(s->sum);
     free(s->total);
     free(s->image);
@@ -156,6 +159,19 @@ static edx_status derive(setup *s, const edx_settings *settings, const edx_begin
     return status;
 }
 
+static edx_status open_components(setup *s, const edx_begin *begin, edx_error *err)
+{
+    const edx_sparse_shape shape = {.rows = begin->rows,
+                                    .cols = begin->cols,
+                                    .channels = begin->channels,
+                                    .bin_pixels = s->bin_pixels,
+                                    .bin_energy = s->bin_energy,
+                                    .lo = s->inside_lo,
+                                    .hi = s->inside_hi};
+    return edx_components_new(&shape, s->settings.analysis.pca.rank,
+                              s->settings.analysis.pca.max_rank, &s->components, err);
+}
+
 static edx_status new_setup(const edx_settings *settings, const edx_begin *begin, setup **out,
                             edx_error *err)
 {
@@ -166,6 +182,8 @@ static edx_status new_setup(const edx_settings *settings, const edx_begin *begin
     if (status == EDX_OK && s->n > 0)
         status = edx_intensity_new(s->lines, s->n, &s->axis, s->bin_energy, begin->rows,
                                    begin->cols, begin->channels, s->bin_pixels, &s->intensity, err);
+    if (status == EDX_OK)
+        status = open_components(s, begin, err);
     if (status == EDX_OK)
         status = allocate(s, err);
     if (status == EDX_OK)
@@ -244,6 +262,8 @@ edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_err
 {
     edx_status status = edx_scene_set_pool(analysis->scene, pool, err);
     if (status == EDX_OK)
+        status = edx_components_set_pool(analysis->now->components, pool, err);
+    if (status == EDX_OK)
         analysis->pool = pool;
     return status;
 }
@@ -274,9 +294,14 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
 {
     setup *before = analysis->now, *after = NULL;
     edx_status status = new_setup(settings, &analysis->begin, &after, err);
-    if (status != EDX_OK)
+    if (status == EDX_OK)
+        status = edx_components_set_pool(after->components, analysis->pool, err);
+    if (status != EDX_OK) {
+        free_setup(after);
         return status;
+    }
     analysis->now = after;
+    edx_components_follow(after->components, before->components, analysis->scene);
     if (after->intensity)
         edx_intensity_rebuild(after->intensity, analysis->scene);
     if (after->inside_lo != before->inside_lo || after->inside_hi != before->inside_hi) {
@@ -370,6 +395,7 @@ edx_status edx_analysis_add(edx_analysis *analysis, const edx_frame *frame,
         return status;
     if (analysis->now->intensity)
         edx_intensity_add(analysis->now->intensity, frame->row, events);
+    edx_components_add(analysis->now->components, frame->frame, frame->row, events);
     uint64_t counts = add_inside(analysis, frame->row, events);
     edx_health_add(analysis->health, frame->frame, counts, NULL); /* known: cannot fail */
     add_live(analysis, frame, events->pixels);
@@ -532,7 +558,18 @@ edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_erro
     if (analysis->now->intensity)
         edx_intensity_rebuild(analysis->now->intensity, analysis->scene);
     rebuild_inside(analysis);
-    return edx_analysis_update(analysis, out, err);
+    edx_status status = edx_analysis_update(analysis, out, err);
+    out->final = true;
+    return status;
+}
+
+edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err)
+{
+    edx_status status = edx_components_update(analysis->now->components, analysis->scene,
+                                              results->final, &results->pca, err);
+    results->has_pca = status == EDX_OK;
+    results->pca.head = results->head;
+    return status == EDX_E_STATE ? EDX_OK : status;
 }
 
 /* ---- asking ---- */

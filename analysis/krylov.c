@@ -346,3 +346,13 @@ edx_status edx_krylov_solve(edx_krylov *k, edx_krylov_operator *g, void *context
         *passes = used;
     return status;
 }
+
+/* SplitMix64 */
+double edx_krylov_scatter(uint64_t index)
+{
+    uint64_t z = (index + 1) * 0x9e3779b97f4a7c15u;
+
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return (double)(int64_t)(z ^ (z >> 31)) * 0x1p-63;
+}

@@ -34,4 +34,7 @@ edx_status edx_krylov_solve(edx_krylov *krylov, edx_krylov_operator *g, void *co
                             const edx_krylov_goal *goal, const double *locked, double *v,
                             double *theta, uint32_t *passes, edx_error *err);
 
+/* A number that depends on its index alone, -1 to 1: what fixed starts are made of. */
+double edx_krylov_scatter(uint64_t index);
+
 #endif

@@ -5,6 +5,10 @@ libedxanalysis_la_LIBADD   = $(XRL_LIBS) $(BLAS_LIBS) -lm
 libedxanalysis_la_SOURCES  = \
 	analysis/analysis.c \
 	analysis/analysis.h \
+	analysis/components.c \
+	analysis/components.h \
+	analysis/folds.c \
+	analysis/folds.h \
 	analysis/health.c \
 	analysis/health.h \
 	analysis/intensity.c \

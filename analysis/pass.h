@@ -13,7 +13,7 @@
 #include "proto/status.h"
 
 #define EDX_PASS 16u /* vectors */
-#define EDX_PASS_PARTS 2u
+#define EDX_PASS_PARTS 12u
 
 /* weight * |sum over parts of sign * X|^2; a part of NULL is empty. */
 typedef struct edx_pass_term {

@@ -171,16 +171,6 @@ static void apply(void *context, const double *v, double *gv)
     edx_scaled_apply(p->scaled, &term, 1, p->width, v, gv);
 }
 
-/* A number that depends on its index alone, -1 to 1 (SplitMix64). */
-static double scatter(uint64_t index)
-{
-    uint64_t z = (index + 1) * 0x9e3779b97f4a7c15u;
-
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return (double)(int64_t)(z ^ (z >> 31)) * 0x1p-63;
-}
-
 /* Fills columns of v: all, or those that had nothing to hold when counts were few. */
 static void fill_start(edx_pca *p, bool all)
 {
@@ -188,7 +178,7 @@ static void fill_start(edx_pca *p, bool all)
         for (uint32_t j = 0; j < p->width; j++) {
             size_t at = (size_t)c * p->width + j;
             if (all || !(p->theta[j] > NOTHING))
-                p->v[at] = p->scaled->root[c] > 0 ? scatter(at) : 0;
+                p->v[at] = p->scaled->root[c] > 0 ? edx_krylov_scatter(at) : 0;
         }
 }
 

@@ -24,7 +24,7 @@ struct edx_sparse {
     gathered now;
     edx_scene *total;
     edx_scene *folds[EDX_FOLDS];
-    uint64_t exposure[EDX_FOLDS];
+    uint64_t exposure[EDX_FOLDS + 1];
     edx_pool *pool;
     bool stale;
 };
@@ -295,6 +295,8 @@ edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_er
             edx_fail(err, EDX_E_NOMEM, "no memory to bin a row of %u pixels", sparse->shape.cols);
     for (uint32_t row = 0; status == EDX_OK && row < sparse->shape.rows; row++)
         status = add_scene_row(sparse, scene, row, &r, err);
+    for (uint32_t i = 0; i < sparse->shape.rows * sparse->shape.cols; i++)
+        sparse->exposure[EDX_FOLDS] += edx_scene_exposure(scene)[i];
     sparse->stale = status != EDX_OK;
     free(r.offsets);
     free(r.channels);

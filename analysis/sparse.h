@@ -49,7 +49,7 @@ uint32_t edx_sparse_channels(const edx_sparse *sparse);
 const edx_scene *edx_sparse_total(const edx_sparse *sparse);
 /* NULL while no frame of the fold came. */
 const edx_scene *edx_sparse_fold(const edx_sparse *sparse, uint32_t fold);
-/* Scan pixels that the frames of a fold covered. */
+/* Scan pixels that the frames of a fold covered; of fold EDX_FOLDS, those that are in no fold. */
 uint64_t edx_sparse_exposure(const edx_sparse *sparse, uint32_t fold);
 
 #endif

@@ -53,3 +53,50 @@ def sums(path, frames, bin_pixels, bin_energy, lo=0, hi=None):
         if n in frames:
             out[n] = total.reshape(rows, cols, channels).copy()
     return out
+
+
+# ---- writing
+
+_TABLE = []
+for _n in range(256):
+    for _ in range(8):
+        _n = _n >> 1 ^ (0x82F63B78 if _n & 1 else 0)
+    _TABLE.append(_n)
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = _TABLE[(crc ^ byte) & 255] ^ crc >> 8
+    return crc ^ 0xFFFFFFFF
+
+
+def _record(topic, body):
+    topic, body = topic.encode(), msgpack.packb(body)
+    head = struct.pack("<4sIQQI", b"EDXR", len(topic), len(body), 1, crc32c(topic + body))
+    data = head + struct.pack("<I", crc32c(head)) + topic + body
+    return data + bytes(-len(data) % 8)
+
+
+def _packed(a, dtype):
+    a = np.ascontiguousarray(a, dtype)
+    return {"dtype": dtype, "shape": list(a.shape), "data": a.tobytes()}
+
+
+def write(path, acq, frames, scale_eV=20.0):
+    """A recording of frames [n, rows, cols, channels] of counts."""
+    n, rows, cols, channels = frames.shape
+    head = {"v": 1, "acq": acq, "t": 1.0}
+    with open(path, "wb") as out:
+        out.write(b"EDXREC01")
+        out.write(_record("edx.begin", dict(
+            head, scan={"rows": rows, "cols": cols, "step_nm": [0.5, 0.5], "dwell_s": 1e-3, "frames": n},
+            energy={"channels": channels, "offset_eV": 0.0, "scale_eV": scale_eV}, beam_keV=200.0)))
+        for f in range(n):
+            flat = frames[f].reshape(rows * cols, channels)
+            pixel, channel = np.nonzero(flat)
+            repeats = flat[pixel, channel]
+            offsets = np.concatenate(([0], np.cumsum(flat.sum(1))))
+            out.write(_record("edx.frame", dict(head, seq=f, frame=f, counts={
+                "offsets": _packed(offsets, "<u4"), "channels": _packed(np.repeat(channel, repeats), "<u2")})))
+        out.write(_record("edx.end", dict(head, frames=n, messages=n, reason="complete")))
