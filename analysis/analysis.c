@@ -263,9 +263,12 @@ edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_err
     edx_status status = edx_scene_set_pool(analysis->scene, pool, err);
     if (status == EDX_OK)
         status = edx_components_set_pool(analysis->now->components, pool, err);
-    if (status == EDX_OK)
-        analysis->pool = pool;
-    return status;
+    if (status != EDX_OK)
+        return status;
+    analysis->pool = pool;
+    if (analysis->now->intensity)
+        edx_intensity_set_pool(analysis->now->intensity, pool);
+    return EDX_OK;
 }
 
 typedef struct inside_sum {
@@ -302,8 +305,10 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     }
     analysis->now = after;
     edx_components_follow(after->components, before->components, analysis->scene);
-    if (after->intensity)
+    if (after->intensity) {
+        edx_intensity_set_pool(after->intensity, analysis->pool);
         edx_intensity_rebuild(after->intensity, analysis->scene);
+    }
     if (after->inside_lo != before->inside_lo || after->inside_hi != before->inside_hi) {
         rebuild_inside(analysis);
         edx_health_clear(analysis->health);

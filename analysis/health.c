@@ -4,6 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <gsl/gsl_errno.h>
+#include <gsl/gsl_sf_gamma.h>
+
 #define OUTLYING 5.0
 #define QUARTILES_TO_SIGMA 1.349 /* interquartile range of a normal distribution, in sigma */
 
@@ -129,20 +132,29 @@ static void take(edx_health *h, total t)
     h->spread += before * ((double)t.counts - h->mean);
 }
 
+/* Takes frame out of the list; its counts, 0 where it is not in it. */
+static uint64_t take_out(list *l, uint64_t frame, bool *was_in)
+{
+    total *found = find(l, frame);
+    *was_in = found != NULL;
+    if (!found)
+        return 0;
+    uint64_t counts = found->counts;
+    *found = l->items[--l->n];
+    return counts;
+}
+
 void edx_health_close(edx_health *health, uint64_t frame, bool complete)
 {
-    total *open = find(&health->open, frame);
-    if (!open) {
-        if (!complete && reserve_all(health))
-            health->broken.items[health->broken.n++] = (total){frame, 0};
-        return;
-    }
-    total t = *open;
-    *open = health->open.items[--health->open.n];
-    if (complete)
-        take(health, t);
-    else
+    bool was_open, was_broken;
+    total t = {frame, take_out(&health->open, frame, &was_open)};
+    t.counts += take_out(&health->broken, frame, &was_broken); /* rows that come late join theirs */
+    if (complete) {
+        if (was_open || was_broken)
+            take(health, t);
+    } else if (was_open || was_broken || reserve_all(health)) {
         health->broken.items[health->broken.n++] = t;
+    }
 }
 
 /* Anscombe's transform: of unit variance for Poisson counts, and nearly normal. */
@@ -191,53 +203,19 @@ void edx_health_result(edx_health *health, double *chi2, uint64_t *dof, double *
     *outliers = health->outliers;
 }
 
-/* ---- chi-squared: the upper incomplete gamma function Q(dof / 2, chi2 / 2) ----
- * GSL has it, but calls a process-wide handler (abort by default) where the tail underflows. */
-
-/* P(a, x) = x^a e^-x / Gamma(a + 1) * sum x^i / ((a + 1) ... (a + i)), quick for x < a + 1. */
-static double lower_series(double a, double x)
-{
-    double term = 1, sum = 1;
-    for (double i = 1; term > 1e-17 * sum && i < 1e7; i++) {
-        term *= x / (a + i);
-        sum += term;
-    }
-    return sum / a;
-}
-
-/* Q(a, x) by its continued fraction, evaluated by Lentz's method, quick for x > a + 1. */
-static double upper_fraction(double a, double x)
-{
-    double b = x + 1 - a, c = 1e300, d = 1 / b, f = d;
-    for (double i = 1; i < 1e7; i++) {
-        double an = i * (a - i);
-        b += 2;
-        d = an * d + b;
-        c = b + an / c;
-        if (fabs(d) < 1e-300)
-            d = 1e-300;
-        if (fabs(c) < 1e-300)
-            c = 1e-300;
-        d = 1 / d;
-        f *= d * c;
-        if (fabs(d * c - 1) < 1e-16)
-            break;
-    }
-    return f;
-}
+/* ---- chi-squared ---- */
 
 double edx_health_chi2_p(double chi2, uint64_t dof)
 {
-    double a = 0.5 * (double)dof, x = 0.5 * chi2;
-    int sign;
+    gsl_sf_result q;
     if (isnan(chi2))
         return NAN;
-    if (dof == 0 || x <= 0)
+    if (dof == 0 || chi2 <= 0)
         return 1;
-    if (isinf(x))
+    if (isinf(chi2))
         return 0;
-    double scale = exp(a * log(x) - x - lgamma_r(a, &sign));
-    if (x < a + 1)
-        return fmax(0, 1 - scale * lower_series(a, x));
-    return fmin(1, scale * upper_fraction(a, x));
+    /* GSL's own handler would abort where the tail underflows; 0 is right there. */
+    gsl_set_error_handler_off();
+    int status = gsl_sf_gamma_inc_Q_e(0.5 * (double)dof, 0.5 * chi2, &q);
+    return status == GSL_SUCCESS ? fmin(fmax(q.val, 0), 1) : 0;
 }

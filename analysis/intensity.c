@@ -7,8 +7,8 @@
 
 #include "analysis/intensity_tile.h"
 
-#define RUN 512u  /* entries whose pixels are spread at once */
-#define SPREAD 8u /* entries written for a pixel, needed or not */
+#define RUN 1024u  /* entries counted at once */
+#define SPREAD 12u /* entries marked for a pixel, needed or not */
 
 /* A tile holds the segment counts of EDX_LANES pixels of one row, [segment][lane]. Counts beyond 16
  * bits go on in a second array of the same shape, whose memory the system grants where it is
@@ -303,60 +303,62 @@ static void add_weights(edx_intensity *in, size_t pixel, const edx_events *event
                    events->weights == NULL ? 1 : events->weights[e]);
 }
 
-/* Entries of several pixels as one loop: where a pixel's entries end is not predictable, and a
- * branch there would cost more than the counting. */
-typedef struct run {
-    uint32_t first, n;
-    uint32_t pixel[RUN + SPREAD]; /* first cell, counted from the row's */
-} run;
-
-static void count_run(edx_intensity *in, size_t row_cell, const uint16_t *channels, run *r)
+/* Counts n entries of one count each; pixel[k] is the first cell of entry k's pixel, in row. */
+static void count_run(edx_intensity *in, size_t row, const uint16_t *channels,
+                      const uint32_t *pixel, uint32_t n)
 {
-    const uint16_t *channel = channels + r->first, *cell_of = in->cell_of;
-    uint16_t *low = in->low + row_cell;
-    const uint32_t n = r->n;
+    const uint16_t *cell_of = in->cell_of;
+    uint16_t *low = in->low + row;
 
     for (uint32_t k = 0; k < n; k++) {
-        uint32_t cell = r->pixel[k] + cell_of[channel[k]];
+        uint32_t cell = pixel[k] + cell_of[channels[k]];
         if (__builtin_expect(++low[cell] == 0, 0))
-            add_high(in, row_cell + cell, 1);
+            add_high(in, row + cell, 1);
     }
-    r->first += n;
-    r->n = 0;
 }
 
-static inline void spread(run *r, const uint32_t *pixel, uint32_t count)
+/* One scan row, whose offsets these are, into an analysis row: entries of several pixels in one
+ * loop, because where a pixel's entries end is not predictable, and a branch there would cost more
+ * than the counting. */
+static void add_units(edx_intensity *in, size_t row, const edx_events *events,
+                      const uint32_t *offsets)
 {
-    uint32_t *to = r->pixel + r->n;
+    uint32_t pixel[RUN + SPREAD] = {0};
+    const uint32_t *cells = in->cell_of_col, cols = in->cols * in->bin;
+    uint32_t first = offsets[0];
 
-    memcpy(to, pixel, sizeof *to * SPREAD);
-    for (uint32_t k = SPREAD; k < count; k++)
-        to[k] = *pixel;
-    r->n += count;
+    for (uint32_t c = 0; c < cols; c++, cells += SPREAD) {
+        uint32_t at = offsets[c] - first, end = offsets[c + 1] - first;
+        if (end > RUN) {
+            count_run(in, row, events->channels + first, pixel, at);
+            first = offsets[c];
+            at = 0;
+            end = offsets[c + 1] - first;
+        }
+        if (end > RUN) {
+            add_weights(in, row + *cells, events, first, offsets[c + 1]);
+            first = offsets[c + 1];
+            continue;
+        }
+        memcpy(pixel + at, cells, sizeof *pixel * SPREAD);
+        for (at += SPREAD; at < end; at++)
+            pixel[at] = *cells;
+    }
+    count_run(in, row, events->channels + first, pixel, offsets[cols] - first);
 }
 
-/* One scan row, whose offsets these are, into an analysis row. */
 static void add_row(edx_intensity *in, uint32_t row, const edx_events *events,
                     const uint32_t *offsets)
 {
-    size_t row_cell = cell_of_pixel(in, row, 0);
-    run r;
+    size_t cell = cell_of_pixel(in, row, 0);
 
-    r.first = offsets[0];
-    r.n = 0;
-    for (uint32_t c = 0; c < in->cols * in->bin; c++) {
-        uint32_t count = offsets[c + 1] - offsets[c];
-        if (r.n + count > RUN)
-            count_run(in, row_cell, events->channels, &r);
-        if (events->weights == NULL && count <= RUN) {
-            spread(&r, in->cell_of_col + (size_t)c * SPREAD, count);
-        } else {
-            add_weights(in, row_cell + in->cell_of_col[(size_t)c * SPREAD], events, offsets[c],
-                        offsets[c + 1]);
-            r.first = offsets[c + 1];
-        }
+    if (events->weights == NULL) {
+        add_units(in, cell, events, offsets);
+        return;
     }
-    count_run(in, row_cell, events->channels, &r);
+    for (uint32_t c = 0; c < in->cols * in->bin; c++)
+        add_weights(in, cell + in->cell_of_col[(size_t)c * SPREAD], events, offsets[c],
+                    offsets[c + 1]);
 }
 
 typedef struct adding {

@@ -71,7 +71,7 @@ AVX2 INLINE lanes_16 add_16(lanes_16 sum, lanes_16 counts, double v)
 AVX2 INLINE void put_16(float *to, lanes_16 sum)
 {
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; k++)
+    for (size_t k = 0; k < 4; k++)
         _mm_storeu_ps(to + 4 * k, _mm256_cvtpd_ps(sum.part[k]));
 }
 
@@ -134,7 +134,7 @@ AVX512 INLINE lanes_32 add_32(lanes_32 sum, lanes_32 counts, double v)
 AVX512 INLINE void put_32(float *to, lanes_32 sum)
 {
 #pragma GCC unroll 4
-    for (int k = 0; k < 4; k++)
+    for (size_t k = 0; k < 4; k++)
         _mm256_storeu_ps(to + 8 * k, _mm512_cvtpd_ps(sum.part[k]));
 }
 

@@ -40,9 +40,9 @@ edx_status edx_lines_energy(const char *name, double *energy_eV, edx_error *err)
  * begin's elements (the best family that the beam excites and the axis holds; an element that has
  * none is left out: no operator's list may cost the data); where neither names any, none (*n = 0).
  * Windows that are not given are chosen to keep clear of every other line of the listed elements
- * and of C, O, Si, Cu, Cl; a k that is not given is computed from xraylib with 20 % relative sigma,
- * on a scale where the last line's is 1. Errors: UNKNOWN line; RANGE for a window without channels
- * on the axis, or where some lines have a k and others none. */
+ * and of C, O, Si, Cu, Cl; a k that is not given is computed from xraylib, with a relative sigma of
+ * 20 % (K), 30 % (L) or 60 % (M), on a scale where the last line's is 1. Errors: UNKNOWN line;
+ * RANGE for a window without channels on the axis, or where some lines have a k and others none. */
 edx_status edx_lines_resolve(const edx_settings *settings, const edx_begin *begin,
                              const edx_axis *axis, edx_line *out, uint32_t *n, edx_error *err);
 

@@ -159,8 +159,8 @@ static void reserve_task(void *context, uint32_t chunk, uint32_t worker)
 typedef struct late {
     uint32_t i;
     uint32_t n0;
-    uint32_t first; /* entry of the first of eight */
-    uint32_t which; /* of the eight */
+    uint32_t last;  /* entry of the last of eight */
+    uint32_t which; /* of the eight, bit 0 the last */
 } late;
 
 typedef struct backlog {
@@ -187,36 +187,37 @@ static void flush(edx_strip *strip, const uint16_t *channels, backlog *log)
         const late *l = &log->waiting[i];
         edx_slots px = edx_strip_open(strip, l->i);
         for (uint32_t which = l->which; which != 0; which &= which - 1)
-            add_late(&px, l->n0, channels[l->first + (uint32_t)__builtin_ctz(which)]);
+            add_late(&px, l->n0, channels[l->last - (uint32_t)__builtin_ctz(which)]);
         strip->records[l->i].n = px.n;
     }
     log->n = 0;
 }
 
-static void carry(edx_strip *strip, uint32_t i, const edx_kernel *kernel, const uint16_t *channels,
-                  uint32_t which)
+/* Some digit passed 255: takes the counts that found a slot back, and adds them with care. */
+static void add_again(edx_strip *strip, uint32_t i, const edx_kernel *kernel, const uint16_t *last,
+                      uint32_t there)
 {
     edx_slots px = edx_strip_open(strip, i);
 
-    for (; which != 0; which &= which - 1)
-        edx_slots_add(&px, kernel, channels[__builtin_ctz(which)], 1, 1);
+    for (uint32_t which = there; which != 0; which &= which - 1)
+        px.digits[edx_slots_find(&px, kernel, *(last - __builtin_ctz(which)))]--;
+    for (uint32_t which = there; which != 0; which &= which - 1)
+        edx_slots_add(&px, kernel, *(last - __builtin_ctz(which)), 0, 1);
     strip->records[i].n = px.n;
 }
 
-/* One count each for the first m of eight channels, those of entry first on. */
+/* One count each for m (to eight at most) channels, those of entry first on. */
 static inline void add_eight(edx_strip *strip, uint32_t i, const edx_kernel *kernel,
                              const uint16_t *channels, uint32_t first, uint32_t m, backlog *log)
 {
     edx_slots px = edx_strip_open(strip, i);
-    uint32_t spare = edx_strip_spare(strip, &px);
-    uint32_t masks = kernel->count_eight(px.keys, px.n, px.digits, spare, channels + first,
-                                         m < EDX_EIGHT ? m : EDX_EIGHT);
-    uint32_t absent = masks & 255u, wrapped = masks >> EDX_EIGHT;
+    uint32_t spare = edx_strip_spare(strip, &px), all = (1u << m) - 1, last = first + m - 1;
+    uint32_t there = kernel->count_eight(px.keys, px.n, px.digits, spare, channels + first, m);
 
-    log->waiting[log->n] = (late){i, px.n, first, absent};
-    log->n += absent != 0;
-    if (wrapped != 0)
-        carry(strip, i, kernel, channels + first, wrapped);
+    log->waiting[log->n] = (late){i, px.n, last, ~there & all};
+    log->n += (there & all) != all;
+    if ((there & EDX_WRAPPED) != 0)
+        add_again(strip, i, kernel, channels + last, there & all);
 }
 
 static void add_one_by_one(const job *j, edx_strip *strip, const entries *e)
@@ -233,9 +234,11 @@ static inline void add_units(const job *j, edx_strip *strip, entries e, backlog 
     const uint16_t *channels = j->events->channels;
 
     for (uint32_t first = e.first; e.first < e.end; e.first += EDX_EIGHT) {
+        uint32_t left = e.end - e.first;
         if (log->n == LATE || e.first - first >= CROWD)
             flush(strip, channels, log);
-        add_eight(strip, e.i, j->scene->kernel, channels, e.first, e.end - e.first, log);
+        add_eight(strip, e.i, j->scene->kernel, channels, e.first,
+                  left < EDX_EIGHT ? left : EDX_EIGHT, log);
     }
 }
 
@@ -245,7 +248,7 @@ static inline void add_units(const job *j, edx_strip *strip, entries e, backlog 
 static inline __attribute__((always_inline)) void prefetch(const edx_strip *strip, uint32_t i,
                                                            uint32_t lines)
 {
-    uintptr_t at = (uintptr_t)strip->buffer + (size_t)strip->records[i].start * EDX_GRAIN_BYTES;
+    uintptr_t at = (uintptr_t)strip->buffer + strip->records[i].start * EDX_GRAIN_BYTES;
 
     at += (uintptr_t)AHEAD * LINE * lines;
     for (uint32_t k = 0; k < lines; k++)
@@ -254,10 +257,11 @@ static inline __attribute__((always_inline)) void prefetch(const edx_strip *stri
 
 static void add_part(const job *j, const part *p)
 {
-    uint32_t lines = (uint32_t)(p->strip->bytes / (EDX_STRIP * LINE)) + 1;
+    uint32_t lines = (uint32_t)(p->strip->bytes / EDX_STRIP / LINE) + 1;
     backlog log;
 
     log.n = 0;
+    memset(p->strip->buffer + p->strip->bytes - EDX_EIGHT, 0, EDX_EIGHT);
     for (uint32_t i = p->first; i < p->end; i++) {
         entries e = entries_of(p, i);
         prefetch(p->strip, i, lines);
@@ -279,28 +283,31 @@ static void add_spectrum(uint64_t *spectrum, const edx_events *events, const ent
             spectrum[events->channels[k]] += events->weights[k];
 }
 
-static uint64_t total(const edx_events *events, const entries *e)
+static void add_totals(uint64_t *totals, const edx_events *events, const part *p)
 {
-    uint64_t sum = 0;
+    const uint32_t *offsets = p->offsets;
+    uint32_t pixels = p->end - p->first;
 
-    if (events->weights == NULL)
-        return e->end - e->first;
-    for (uint32_t k = e->first; k < e->end; k++)
-        sum += events->weights[k];
-    return sum;
+    if (events->weights == NULL) {
+        for (uint32_t i = 0; i < pixels; i++)
+            totals[i] += offsets[i + 1] - offsets[i];
+        return;
+    }
+    for (uint32_t i = 0; i < pixels; i++)
+        for (uint32_t k = offsets[i]; k < offsets[i + 1]; k++)
+            totals[i] += events->weights[k];
 }
 
 static void add_sums(const job *j, const part *p, uint64_t *spectrum)
 {
-    size_t base = (size_t)p->index * EDX_STRIP;
-    entries all = {0, p->offsets[0], p->offsets[p->end - p->first]};
+    size_t first = (size_t)p->index * EDX_STRIP + p->first;
+    uint32_t pixels = p->end - p->first;
+    entries all = {0, p->offsets[0], p->offsets[pixels]};
 
     add_spectrum(spectrum, j->events, &all);
-    for (uint32_t i = p->first; i < p->end; i++) {
-        entries e = entries_of(p, i);
-        j->scene->exposure[base + i]++;
-        j->scene->pixel_counts[base + i] += total(j->events, &e);
-    }
+    add_totals(j->scene->pixel_counts + first, j->events, p);
+    for (uint32_t i = 0; i < pixels; i++)
+        j->scene->exposure[first + i]++;
 }
 
 static void add_task(void *context, uint32_t chunk, uint32_t worker)

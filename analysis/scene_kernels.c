@@ -2,40 +2,6 @@
 
 #include <stddef.h>
 
-#define INLINE static inline __attribute__((always_inline))
-
-/* Whether a count finds its slot is nearly random, so that a branch on it costs more than the work.
- * All bits where a < b, else none (both below 2^31); the empty assembly keeps compilers from seeing
- * a comparison here, and from making it a branch after all. */
-INLINE uint32_t less(uint32_t a, uint32_t b)
-{
-    uint32_t mask = 0 - ((a - b) >> 31);
-
-    __asm__("" : "+r"(mask));
-    return mask;
-}
-
-#define FIRST_BIT (EDX_EIGHT - 1) /* where a wanted key's bits enter masks, to be shifted down */
-
-/* Counts the key found at index found, if that is below n, else one of the spare digits. */
-INLINE uint32_t count_one(uint32_t masks, uint8_t *digits, uint32_t spare, uint32_t n,
-                          uint32_t found)
-{
-    uint32_t there = less(found, n);
-    uint32_t at = spare ^ ((spare ^ found) & there);
-    uint32_t digit = digits[at] + 1u;
-
-    digits[at] = (uint8_t)digit;
-    return masks >> 1 | (~there & 1u << FIRST_BIT) | digit >> 8 << (FIRST_BIT + EDX_EIGHT);
-}
-
-/* After m of them: bits to their places, and no wrap of a spare digit reported. */
-INLINE uint32_t placed(uint32_t masks, uint32_t m)
-{
-    masks >>= EDX_EIGHT - m;
-    return masks & ~(masks << EDX_EIGHT);
-}
-
 static uint32_t find_plain(const uint16_t *keys, uint32_t n, uint16_t wanted)
 {
     uint32_t p = 0;
@@ -48,11 +14,14 @@ static uint32_t find_plain(const uint16_t *keys, uint32_t n, uint16_t wanted)
 static uint32_t count_plain(const uint16_t *keys, uint32_t n, uint8_t *digits, uint32_t spare,
                             const uint16_t *wanted, uint32_t m)
 {
-    uint32_t masks = 0;
+    uint32_t there = 0, all = 0;
 
-    for (uint32_t k = 0; k < m; k++)
-        masks = count_one(masks, digits, spare + k, n, find_plain(keys, n, wanted[k]));
-    return placed(masks, m);
+    for (uint32_t k = 0; k < m; k++) {
+        uint32_t found = find_plain(keys, n, wanted[k]);
+        there = there << 1 | (found < n);
+        all |= ++digits[found < n ? found : spare + k] == 0 ? EDX_WRAPPED : 0;
+    }
+    return there | all;
 }
 
 static const edx_kernel plain = {"plain", find_plain, count_plain};
@@ -63,6 +32,40 @@ static const edx_kernel plain = {"plain", find_plain, count_plain};
 
 #define AVX2 __attribute__((target("avx2,bmi")))
 #define AVX512 __attribute__((target("avx512bw,bmi")))
+#define INLINE static inline __attribute__((always_inline))
+
+/* Whether a count finds its slot is nearly random, so that a branch on it costs more than all the
+ * work. Compilers cannot know and make branches of what is written without, hence the assembly. */
+
+/* found, where that is below block, else beyond; block is a power of two, found at most that. */
+INLINE uint32_t or_beyond(uint32_t found, uint32_t block, uint32_t beyond)
+{
+    __asm__("test %2, %0\n\tcmovnz %1, %0" : "+r"(found) : "r"(beyond), "ri"(block) : "cc");
+    return found;
+}
+
+typedef struct counted {
+    uint32_t there; /* a bit for each key so far */
+    uint32_t all;   /* all digits, before they were cut to 8 bits */
+} counted;
+
+/* Counts a key found at index found, if that is below n, else in the spare digit. */
+INLINE counted count_one(counted c, uint8_t *digits, uint32_t spare, uint32_t n, uint32_t found)
+{
+    __asm__("cmp %2, %0\n\tcmovae %3, %0\n\tadc %1, %1"
+            : "+r"(found), "+r"(c.there)
+            : "r"(n), "r"(spare)
+            : "cc");
+    uint32_t digit = digits[found] + 1u;
+    digits[found] = (uint8_t)digit;
+    c.all |= digit;
+    return c;
+}
+
+INLINE uint32_t answer(counted c)
+{
+    return c.there | (c.all & EDX_WRAPPED);
+}
 
 /* Records stand anywhere, so that loads are unaligned. Up to four blocks of keys stay in registers
  * while eight are sought; blocks is a constant wherever that is inlined. */
@@ -97,26 +100,27 @@ AVX2 INLINE uint32_t blocks_avx2(uint32_t blocks, const uint16_t *keys, uint32_t
                                  uint32_t spare, const uint16_t *wanted, uint32_t m)
 {
     __m256i held[8];
-    uint32_t masks = 0;
+    const size_t last = (size_t)2 * blocks - 1;
+    counted c = {0, 0};
 
 #pragma GCC unroll 8
-    for (uint32_t b = 0; b < 2 * blocks; b++)
+    for (size_t b = 0; b <= last; b++)
         held[b] = load_16(keys + 16 * b);
     for (uint32_t k = 0; k < m; k++) {
         __m256i key = _mm256_set1_epi16((short)wanted[k]);
-        uint32_t found = 0;
+        uint32_t found = in_32(held[last - 1], held[last], key);
 #pragma GCC unroll 4
-        for (uint32_t b = 0; b < blocks; b++)
-            found += in_32(held[2 * b], held[2 * b + 1], key) & ~less(found, 32 * b);
-        masks = count_one(masks, digits, spare + k, n, found);
+        for (size_t b = blocks - 1; b-- > 0;)
+            found = or_beyond(in_32(held[2 * b], held[2 * b + 1], key), 32, found + 32);
+        c = count_one(c, digits, spare + k, n, found);
     }
-    return placed(masks, m);
+    return answer(c);
 }
 
 AVX2 static uint32_t count_avx2(const uint16_t *keys, uint32_t n, uint8_t *digits, uint32_t spare,
                                 const uint16_t *wanted, uint32_t m)
 {
-    uint32_t masks = 0;
+    counted c = {0, 0};
 
     if (n <= 32)
         return blocks_avx2(1, keys, n, digits, spare, wanted, m);
@@ -127,8 +131,8 @@ AVX2 static uint32_t count_avx2(const uint16_t *keys, uint32_t n, uint8_t *digit
     if (n <= 128)
         return blocks_avx2(4, keys, n, digits, spare, wanted, m);
     for (uint32_t k = 0; k < m; k++)
-        masks = count_one(masks, digits, spare + k, n, find_avx2(keys, n, wanted[k]));
-    return placed(masks, m);
+        c = count_one(c, digits, spare + k, n, find_avx2(keys, n, wanted[k]));
+    return answer(c);
 }
 
 /* Where key is among 64 keys, 64 when nowhere. */
@@ -157,26 +161,27 @@ AVX512 INLINE uint32_t blocks_avx512(uint32_t blocks, const uint16_t *keys, uint
                                      uint32_t m)
 {
     __m512i held[8];
-    uint32_t masks = 0;
+    const size_t last = (size_t)2 * blocks - 1;
+    counted c = {0, 0};
 
 #pragma GCC unroll 8
-    for (uint32_t b = 0; b < 2 * blocks; b++)
+    for (size_t b = 0; b <= last; b++)
         held[b] = _mm512_loadu_si512(keys + 32 * b);
     for (uint32_t k = 0; k < m; k++) {
         __m512i key = _mm512_set1_epi16((short)wanted[k]);
-        uint32_t found = 0;
+        uint32_t found = in_64(held[last - 1], held[last], key);
 #pragma GCC unroll 4
-        for (uint32_t b = 0; b < blocks; b++)
-            found += in_64(held[2 * b], held[2 * b + 1], key) & ~less(found, 64 * b);
-        masks = count_one(masks, digits, spare + k, n, found);
+        for (size_t b = blocks - 1; b-- > 0;)
+            found = or_beyond(in_64(held[2 * b], held[2 * b + 1], key), 64, found + 64);
+        c = count_one(c, digits, spare + k, n, found);
     }
-    return placed(masks, m);
+    return answer(c);
 }
 
 AVX512 static uint32_t count_avx512(const uint16_t *keys, uint32_t n, uint8_t *digits,
                                     uint32_t spare, const uint16_t *wanted, uint32_t m)
 {
-    uint32_t masks = 0;
+    counted c = {0, 0};
 
     if (n <= 64)
         return blocks_avx512(1, keys, n, digits, spare, wanted, m);
@@ -187,8 +192,8 @@ AVX512 static uint32_t count_avx512(const uint16_t *keys, uint32_t n, uint8_t *d
     if (n <= 256)
         return blocks_avx512(4, keys, n, digits, spare, wanted, m);
     for (uint32_t k = 0; k < m; k++)
-        masks = count_one(masks, digits, spare + k, n, find_avx512(keys, n, wanted[k]));
-    return placed(masks, m);
+        c = count_one(c, digits, spare + k, n, find_avx512(keys, n, wanted[k]));
+    return answer(c);
 }
 
 static const edx_kernel avx2 = {"avx2", find_avx2, count_avx2};

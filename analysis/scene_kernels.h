@@ -8,16 +8,17 @@
 #include "analysis/scene.h"
 
 #define EDX_EIGHT 8u
+#define EDX_WRAPPED 256u
 #define EDX_KEYS_PAD 128u /* bytes after the last of n keys that a search may read */
 
 /* Where wanted stands among n different keys: its index, or some number >= n when it is not there.
  * What follows the n keys may be read, and may hold anything. */
 typedef uint32_t edx_find(const uint16_t *keys, uint32_t n, uint16_t wanted);
 
-/* Adds 1, modulo 256, to the digits of those of m (to EDX_EIGHT) wanted keys that are among n
- * different keys (n < 2^30). digits[i] belongs to keys[i]; digits[spare] .. digits[spare + 7] are
- * spoilt. Returns two masks of bits of wanted: in bits 0 to 7 those that are not there, in bits 8
- * to 15 those whose digit became 0. */
+/* Adds 1, modulo 256, to the digits of those of m (1 to EDX_EIGHT) wanted keys that are among n
+ * different keys (n < 2^30). digits[i] belongs to keys[i]; the others are counted in digits[spare]
+ * .. digits[spare + 7]. Bit m - 1 - k of the answer tells that wanted[k] is there, EDX_WRAPPED that
+ * some digit, perhaps a spare one, became 0. */
 typedef uint32_t edx_count_eight(const uint16_t *keys, uint32_t n, uint8_t *digits, uint32_t spare,
                                  const uint16_t *wanted, uint32_t m);
 

@@ -76,7 +76,7 @@ bool edx_strip_rebuild(edx_strip *strip, uint32_t count, const uint32_t *more)
         start += (slots_for(strip->records[i].n, more[i]) + EDX_GRAIN - 1) / EDX_GRAIN;
     }
     next.records[count] = (edx_record){(uint32_t)start, 0};
-    next.bytes = (size_t)start * EDX_GRAIN_BYTES + EDX_KEYS_PAD + EDX_EIGHT;
+    next.bytes = start * EDX_GRAIN_BYTES + EDX_KEYS_PAD + EDX_EIGHT;
     next.buffer = malloc(next.bytes);
     if (next.buffer == NULL)
         return false;

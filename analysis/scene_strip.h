@@ -19,7 +19,7 @@
 #define EDX_MAX_CHANNELS (1u << EDX_CHANNEL_BITS)
 #define EDX_STRIP 128u /* pixels in a strip */
 #define EDX_GRAIN 4u   /* capacities are multiples of it */
-#define EDX_GRAIN_BYTES (EDX_GRAIN * 3u)
+#define EDX_GRAIN_BYTES ((size_t)EDX_GRAIN * 3)
 
 typedef struct edx_record {
     uint32_t start; /* of the record in the buffer, in EDX_GRAIN slots */
@@ -48,7 +48,7 @@ static inline uint32_t edx_strip_capacity(const edx_strip *strip, uint32_t i)
 /* Pixel i of a strip that has a buffer. */
 static inline edx_slots edx_strip_open(const edx_strip *strip, uint32_t i)
 {
-    uint8_t *at = strip->buffer + (size_t)strip->records[i].start * EDX_GRAIN_BYTES;
+    uint8_t *at = strip->buffer + strip->records[i].start * EDX_GRAIN_BYTES;
 
     return (edx_slots){(uint16_t *)(void *)at, at + sizeof(uint16_t) * edx_strip_capacity(strip, i),
                        strip->records[i].n};

@@ -151,7 +151,8 @@ static int wait_maps(bench *b, edx_wire *wire, uint64_t index, double *arrived_m
     uint64_t frame = UINT64_MAX;
     zmq_msg_init(&part);
     while (frame != index) {
-        if (zmq_msg_recv(&part, b->sub, 0) < 0 || zmq_msg_recv(&part, b->sub, 0) < 0) {
+        const int topic = zmq_msg_recv(&part, b->sub, 0);
+        if (topic < 0 || zmq_msg_recv(&part, b->sub, 0) < 0) {
             return -1;
         }
         *arrived_ms = now_ms();

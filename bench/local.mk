@@ -1,16 +1,17 @@
-# make bench builds the benches and runs them one after the other; each prints its own numbers.
-BENCHES = bench/latency
+# make bench measures kernels and daemon in one run, prints one table and keeps it as bench.json.
+BENCHES = bench/kernels bench/latency
 
 EXTRA_PROGRAMS = $(BENCHES) $(FUZZ_TARGETS)
-CLEANFILES    += $(EXTRA_PROGRAMS)
+EXTRA_DIST    += bench/run.py
+CLEANFILES    += $(EXTRA_PROGRAMS) bench.json
 PHONY_TARGETS += bench
 
+bench_kernels_SOURCES  = bench/kernels.c bench/events.c bench/events.h
+bench_kernels_LDADD    = $(EDX_ANALYSIS) -lm
 bench_latency_SOURCES  = bench/latency.c bench/events.c bench/events.h
 bench_latency_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS)
 bench_latency_LDADD    = $(EDX_DAEMON) $(ZMQ_LIBS)
 
-# Arguments: daemon, pixels a side, channels, mean counts a pixel, frames.
 bench: $(BENCHES) edxd$(EXEEXT)
-	bench/latency ./edxd 64 4096 5 100
-	bench/latency ./edxd 256 4096 5 100
-	bench/latency ./edxd 512 4096 2 40
+	@test -n '$(EDX_PYTHON)' || { echo 'bench: no Python with hyperspy, see configure' >&2; exit 1; }
+	$(EDX_PYTHON) $(srcdir)/bench/run.py . bench.json

@@ -142,13 +142,26 @@ static bool print_factors(FILE *to, const edx_node *reply)
 
 /* ---- anything ---- */
 
+/* Columns of the longest key. */
+static int key_width(const edx_node *map)
+{
+    uint32_t width = 0;
+    const edx_node *key = edx_node_first(map);
+    for (uint32_t i = 0; i < map->count; i++) {
+        width = key->count > width ? key->count : width;
+        key = edx_node_next(edx_node_next(key));
+    }
+    return width < 40 ? (int)width : 40;
+}
+
 static void print_keys(FILE *to, const edx_node *map)
 {
     const edx_node *key = edx_node_first(map);
+    int width = key_width(map);
     for (uint32_t i = 0; i < map->count; i++) {
         const edx_node *value = edx_node_next(key);
         if (!edx_node_is(key, "ok")) {
-            fprintf(to, "%-12.*s ", (int)key->count, key->as.bytes);
+            fprintf(to, "%-*.*s  ", width, (int)key->count, key->as.bytes);
             edx_value_print(to, value, 0);
             fputc('\n', to);
         }

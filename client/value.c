@@ -357,10 +357,10 @@ static void print_array(FILE *to, const edx_node *node)
         fputs("<array>", to);
         return;
     }
-    fprintf(to, "<%s [", edx_dtype_name(array.dtype));
+    fprintf(to, "%s [", edx_dtype_name(array.dtype));
     for (uint32_t i = 0; i < array.ndim; i++)
         fprintf(to, "%s%llu", i ? ", " : "", (unsigned long long)array.shape[i]);
-    fputs("]>", to);
+    fputc(']', to);
 }
 
 static void print_list(FILE *to, const edx_node *node, int indent)

@@ -223,8 +223,9 @@ static bool grow(edx_analyst *a)
     if (!ring) {
         return false;
     }
-    for (size_t i = 0; i < a->n; i++) {
-        ring[i] = a->ring[(a->first + i) % a->capacity];
+    for (size_t i = 0, at = a->first; i < a->n; i++) {
+        ring[i] = a->ring[at];
+        at = at + 1 < a->capacity ? at + 1 : 0;
     }
     free(a->ring);
     a->ring = ring;

@@ -1,4 +1,4 @@
-/* Answers to what clients ask about the sums: profile and region. */
+/* Answers to what clients ask about the sums: profile, region, calibrate. */
 #ifndef EDX_DAEMON_ANSWER_H
 #define EDX_DAEMON_ANSWER_H
 

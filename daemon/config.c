@@ -244,23 +244,36 @@ static edx_status apply_setting(loader *l, const char *path, const config_settin
     return apply_packed(l, path, err);
 }
 
+/* What the first step of path (".k" or "[1]") names inside setting; *step gets its length. NULL: no
+ * such thing. */
+static const config_setting_t *step_into(const config_setting_t *setting, const char *path,
+                                         size_t *step)
+{
+    char name[64];
+    char *end = NULL;
+    if (path[0] == '[') {
+        const unsigned long index = strtoul(path + 1, &end, 10);
+        *step = (size_t)(end - path) + 1;
+        return *end == ']' ? config_setting_get_elem(setting, (unsigned)index) : NULL;
+    }
+    const size_t n = path[0] == '.' ? strcspn(path + 1, ".[: ") : 0;
+    if (n == 0 || n >= sizeof name) {
+        return NULL;
+    }
+    memcpy(name, path + 1, n);
+    name[n] = '\0';
+    *step = n + 1;
+    return config_setting_get_member(setting, name);
+}
+
 /* The line of what path (".lines[1].k: …") names below setting, as deep as it is there. */
 static unsigned line_of(const config_setting_t *setting, const char *path)
 {
-    const config_setting_t *inner = setting;
-    int used = 0;
-    while (inner) {
-        char name[64];
-        unsigned index = 0;
+    size_t step = 0;
+    for (const config_setting_t *inner = step_into(setting, path, &step); inner;
+         inner = step_into(setting, path, &step)) {
         setting = inner;
-        path += used;
-        used = 0;
-        inner = NULL;
-        if (sscanf(path, "[%u]%n", &index, &used) == 1 && used > 0) {
-            inner = config_setting_get_elem(setting, index);
-        } else if (sscanf(path, ".%63[A-Za-z0-9_]%n", name, &used) == 1) {
-            inner = config_setting_get_member(setting, name);
-        }
+        path += step;
     }
     return config_setting_source_line(setting);
 }

@@ -396,16 +396,17 @@ static const struct {
     const char *cmd;
     command *run;
 } commands[] = {
-    {"status", do_status},   {"save", do_save},   {"stop", do_stop},
-    {"reset", do_reset},     {"get", do_get},     {"set", do_set},
-    {"history", do_history}, {"profile", do_ask}, {"region", do_ask},
+    {"status", do_status}, {"save", do_save},     {"stop", do_stop},       {"reset", do_reset},
+    {"get", do_get},       {"set", do_set},       {"history", do_history}, {"profile", do_ask},
+    {"region", do_ask},    {"calibrate", do_ask},
 };
 
 static void unknown(edx_control *c, request *r)
 {
     edx_error err = {0};
     edx_fail(&err, EDX_E_UNKNOWN,
-             "cmd: '%s', expected status, save, stop, reset, get, set, history, profile or region",
+             "cmd: '%s', expected status, save, stop, reset, get, set, history, profile, region or "
+             "calibrate",
              r->cmd);
     reply_error(c, &r->from, &err);
 }

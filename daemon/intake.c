@@ -537,7 +537,8 @@ static edx_verdict wait_for_begin(edx_intake *in, edx_arrival *arrival, edx_topi
                                   const char *acq, edx_error *err)
 {
     orphan *o = NULL;
-    if (in->orphan_bytes + arrival->size > in->options.waiting_bytes) {
+    const size_t size = arrival->size + sizeof *o;
+    if (in->orphan_bytes + size > in->options.waiting_bytes) {
         edx_fail(err, EDX_E_LIMIT, "acquisition %s has no begin, and more than %zu MB wait already",
                  acq, in->options.waiting_bytes >> 20);
         return refuse(in, arrival, err);
@@ -549,10 +550,11 @@ static edx_verdict wait_for_begin(edx_intake *in, edx_arrival *arrival, edx_topi
     }
     edx_message_init(&o->body);
     edx_message_init(&o->sender);
-    if (arrival->owner) {
-        edx_message_move(&o->body, arrival->owner);
-    } else {
-        edx_message_set(&o->body, arrival->body, arrival->size);
+    /* A copy: a small message of libzmq's holds on to the whole block that was read with it. */
+    if (edx_message_set(&o->body, arrival->body, arrival->size)) {
+        orphan_free(o);
+        edx_fail(err, EDX_E_NOMEM, "no memory for a message that waits for its begin");
+        return refuse(in, arrival, err);
     }
     if (arrival->sender) {
         edx_message_share(&o->sender, arrival->sender);
@@ -560,7 +562,7 @@ static edx_verdict wait_for_begin(edx_intake *in, edx_arrival *arrival, edx_topi
     o->topic = topic;
     o->unix_ns = arrival->unix_ns;
     o->monotonic_ns = arrival->monotonic_ns;
-    in->orphan_bytes += edx_message_size(&o->body);
+    in->orphan_bytes += size;
     *in->last_orphan = o;
     in->last_orphan = &o->next;
     edx_alarms_raise(in->options.alarms, "no-begin", "warning", 0,

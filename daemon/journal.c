@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "proto/recording.h"
@@ -80,6 +81,12 @@ void edx_journal_free(edx_journal **journal)
 bool edx_journal_records(const edx_journal *journal)
 {
     return journal->record;
+}
+
+uint64_t edx_journal_free_bytes(const edx_journal *journal)
+{
+    struct statvfs fs;
+    return fstatvfs(journal->fd, &fs) == 0 ? (uint64_t)fs.f_bavail * fs.f_frsize : UINT64_MAX;
 }
 
 static bool join(char out[EDX_PATH_SIZE], const char *a, const char *b)

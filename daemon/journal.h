@@ -20,6 +20,8 @@ edx_status edx_journal_new(const char *dir, bool record, bool lock, edx_journal 
                            edx_error *err);
 void edx_journal_free(edx_journal **journal);
 bool edx_journal_records(const edx_journal *journal);
+/* Bytes that we may still write there; UINT64_MAX when the system does not tell. */
+uint64_t edx_journal_free_bytes(const edx_journal *journal);
 
 /* One run's folder, and its recording when there is one. */
 typedef struct edx_run_file edx_run_file;

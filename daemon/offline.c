@@ -103,10 +103,12 @@ static edx_status analyse(offline *o, const char *path, edx_error *err)
     if (o->options->progress) {
         fprintf(stderr, "\r\033[K");
     }
-    if (status == EDX_OK) {
-        edx_intake_reset(o->intake, 0);
+    if (status) {
+        edx_error_prefix(err, "%s", path);
+        return status;
     }
-    if (status == EDX_OK && o->saved == 0) {
+    edx_intake_reset(o->intake, 0);
+    if (o->saved == 0) {
         return edx_fail(err, EDX_E_DECODE,
                         "%s: holds no acquisition, expected an edx.begin and "
                         "frames",
@@ -130,8 +132,11 @@ edx_status edx_offline_run(const edx_offline_options *options, const char *const
     for (size_t i = 0; status == EDX_OK && i < n; i++) {
         edx_error why = {0};
         if (analyse(o, paths[i], &why)) {
-            edx_log_write(log, EDX_LOG_ERROR, "%s", why.text);
-            first = first.code ? first : why;
+            if (first.code) { /* the first is the caller's to tell */
+                edx_log_write(log, EDX_LOG_ERROR, "%s", why.text);
+            } else {
+                first = why;
+            }
         }
     }
     if (!first.code) {

@@ -163,7 +163,8 @@ long edx_publisher_serve(edx_publisher *publisher, int64_t now_ms)
         subscribed(publisher, &part);
         edx_message_close(&part);
     }
-    for (int i = 0; i < EDX_RESULT_TOPICS; i++) {
+    for (int k = 1; k <= EDX_RESULT_TOPICS; k++) {
+        const int i = k % EDX_RESULT_TOPICS; /* status last: who reads "finished" has the results */
         channel *c = &publisher->channels[i];
         if (!c->wanted || !c->sent) {
             continue;

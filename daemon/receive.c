@@ -343,6 +343,22 @@ static void watch_stall(receiver *r, int64_t now_ns)
     }
 }
 
+/* Above the limit by a tenth it is over, so that it does not come and go. */
+static void watch_space(receiver *r)
+{
+    const double gb = (double)(1u << 30);
+    const double limit = r->config->limits.min_free_GB;
+    const double left = (double)edx_journal_free_bytes(r->journal) / gb;
+    if (left < limit) {
+        edx_alarms_raise(&r->alarms, "space", "warning",
+                         (int64_t)edx_monitor_head(r->monitor)->frame,
+                         "less than %g GB are left in %s: move old runs away (limits.min_free_GB)",
+                         limit, r->config->output.dir);
+    } else if (left > 1.1 * limit) {
+        edx_alarms_clear(&r->alarms, "space");
+    }
+}
+
 /* The watchdog is fed while the analyst gets on, or has nothing to do. */
 static void feed_watchdog(receiver *r, int64_t now_ns)
 {
@@ -378,6 +394,7 @@ static void tick(receiver *r)
     }
     r->ticked_ms = now_ns / 1000000;
     watch_stall(r, now_ns);
+    watch_space(r);
     edx_monitor_tick(r->monitor, now_ns);
     send_status(r);
     edx_monitor_line(r->monitor, line, sizeof line);

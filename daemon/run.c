@@ -4,8 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "analysis/analysis.h"
+#include "analysis/pool.h"
 #include "daemon/answer.h"
 #include "daemon/store.h"
 #include "daemon/version.h"
@@ -25,6 +27,7 @@ struct edx_run {
     edx_begin begin;
     char folder[4096];
     edx_analysis *analysis;
+    edx_pool *pool; /* NULL: one thread */
     edx_events_buffer *events;
     edx_wire *wire;
     edx_frame frame;
@@ -33,6 +36,22 @@ struct edx_run {
     bool profile_failed, components_failed;
     edx_result_head head; /* of the newest results */
 };
+
+#define MAX_THREADS 8
+#define POOL_PIXELS 16384u /* a smaller scan is summed sooner than other threads wake up */
+
+/* As many threads as there are processors; results are the same for any number. */
+static edx_pool *pool_new(edx_log *log)
+{
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    edx_pool *pool = NULL;
+    edx_error err = {0};
+    if (processors > 1 &&
+        edx_pool_new(processors < MAX_THREADS ? (uint32_t)processors : MAX_THREADS, &pool, &err)) {
+        edx_log_write(log, EDX_LOG_WARNING, "the analysis runs in one thread: %s", err.text);
+    }
+    return pool;
+}
 
 edx_run *edx_run_new(const edx_limits *limits, edx_outlet outlet, edx_log *log)
 {
@@ -46,6 +65,7 @@ edx_run *edx_run_new(const edx_limits *limits, edx_outlet outlet, edx_log *log)
     run->events = edx_events_buffer_new();
     run->wire = edx_wire_new(0);
     run->pack = edx_pack_new();
+    run->pool = pool_new(log);
     if (!run->events || !run->wire || !run->pack) {
         edx_run_free(&run);
     }
@@ -58,6 +78,7 @@ void edx_run_free(edx_run **run)
         return;
     }
     edx_run_forget(*run);
+    edx_pool_free(&(*run)->pool);
     for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
         free((*run)->waiting[i].bytes);
     }
@@ -106,6 +127,13 @@ static edx_status begin_plain(edx_run *run, edx_error *err)
     return edx_analysis_new(&begin, &plain, &run->analysis, err);
 }
 
+static edx_status share_work(edx_run *run, edx_error *err)
+{
+    const uint64_t pixels = (uint64_t)run->begin.rows * run->begin.cols;
+    edx_pool *pool = pixels >= POOL_PIXELS ? run->pool : NULL;
+    return edx_analysis_set_pool(run->analysis, pool, err);
+}
+
 edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folder,
                          const edx_settings *settings, edx_error *err)
 {
@@ -116,12 +144,13 @@ edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folde
     edx_settings fitted = *settings;
     narrow_bins(run, &fitted);
     if (edx_analysis_new(&run->begin, &fitted, &run->analysis, &why) == EDX_OK) {
-        return EDX_OK;
+        return share_work(run, err);
     }
     edx_log_write(run->log, EDX_LOG_ERROR,
                   "%s: %s; only the sum is computed until the settings fit", begin->head.acq,
                   why.text);
-    return begin_plain(run, err);
+    edx_status status = begin_plain(run, err);
+    return status ? status : share_work(run, err);
 }
 
 edx_status edx_run_configure(edx_run *run, const edx_settings *settings, edx_error *err)

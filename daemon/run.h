@@ -50,8 +50,8 @@ edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closi
 uint64_t edx_run_newest(const edx_run *run); /* newest frame summed */
 void edx_run_facts_get(const edx_run *run, edx_run_facts *out);
 
-/* A question of a client about the sums: cmd profile or region, a parsed control request. Writes
- * the reply map, ok included. */
+/* A question of a client about the sums: cmd profile, region or calibrate, a parsed control
+ * request. Writes the reply map, ok included. */
 void edx_run_answer(edx_run *run, const char *cmd, const edx_node *request, edx_pack *reply);
 
 #endif

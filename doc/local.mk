@@ -4,4 +4,8 @@ EXTRA_DIST += \
 	HACKING.md \
 	COPYING \
 	doc/architecture.md \
+	doc/examples/publish.py \
+	doc/examples/watch.py \
+	doc/guide.md \
+	doc/protocol.md \
 	doc/results.md

@@ -8,3 +8,14 @@
 #   tests_test_x_LDADD    = $(EDX_ANALYSIS) $(CMOCKA_LIBS)
 # LDADD sets: $(EDX_PROTO) $(EDX_ANALYSIS) $(EDX_DAEMON) $(EDX_INSTRUMENT) $(EDX_CLIENT).
 # Environment of a test: EDX_SRCDIR EDX_BUILDDIR EDX_DATA EDX_PYTHON (empty: skip with 77).
+
+# Both tests count and refuse allocations of what is linked into them.
+check_PROGRAMS += tests/test_scene tests/test_intensity
+TESTS          += tests/test_scene tests/test_intensity
+
+tests_test_scene_SOURCES     = tests/test_scene.c
+tests_test_scene_LDADD       = $(EDX_ANALYSIS) $(CMOCKA_LIBS)
+tests_test_scene_LDFLAGS     = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc
+tests_test_intensity_SOURCES = tests/test_intensity.c
+tests_test_intensity_LDADD   = $(EDX_ANALYSIS) $(CMOCKA_LIBS) -lm
+tests_test_intensity_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc

@@ -69,7 +69,8 @@ def replies_are_readable(fake):
     assert region[0].split() == ["0", "5123.0", "counts", "48.3", "±", "1.4", "at.%"], region
     factors = ask(fake, "calibrate", "Ag=0.5,Au=0.5", "0,0", "0,4", "4,4").splitlines()
     assert factors[0].split() == ["Ag", "k", "=", "1.440", "±", "0.012"], factors
-    assert "<f4 [2, 32, 32]>" in ask(fake, "history", "maps", "3")
+    history = [line.split(None, 1) for line in ask(fake, "history", "maps", "3").splitlines()]
+    assert ["atomic_fraction", "<f4 [2, 32, 32]"] in history and ["frame", "3"] in history, history
 
 
 def json_is_the_reply(fake):

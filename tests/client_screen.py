@@ -58,9 +58,10 @@ def shown_levels(picture, depth):
             if depth == "mono" or depth == "16":
                 upper.append(None if glyph in HATCH else "0123456789".find(glyph) if depth == "mono"
                              else GLYPHS.find(glyph))
-            else:
-                upper.append(rank(fg) if glyph == "▀" else None)
-                lower.append(rank(bg) if glyph == "▀" and bg else rank(fg) if glyph == "▄" else None)
+                continue
+            assert glyph in "▀▄" + HATCH + "+", repr(glyph)
+            upper.append(rank(fg) if glyph == "▀" else None)
+            lower.append(rank(bg) if glyph == "▀" and bg else rank(fg) if glyph == "▄" else None)
         rows.append(upper)
         if depth in ("truecolor", "256"):
             rows.append(lower)

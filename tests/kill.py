@@ -111,10 +111,10 @@ class Kill(unittest.TestCase):
     def end(self, name):
         return f"ipc://{self.root}/{name}"
 
-    def start_edxd(self):
+    def start_edxd(self, pattern="router"):
         args = [EDXD, "-c", os.devnull]
-        for k, v in {"ingest.endpoint": self.end("in"), "ingest.pattern": "router",
-                     "ingest.bind": "true", "publish.endpoint": self.end("out"),
+        for k, v in {"ingest.endpoint": self.end("in"), "ingest.pattern": pattern,
+                     "ingest.bind": "true" if pattern == "router" else "false", "publish.endpoint": self.end("out"),
                      "control.endpoint": self.end("control"),
                      "output.dir": os.path.join(self.root, "runs")}.items():
             args += ["-s", f"{k}={v}"]
@@ -166,6 +166,59 @@ class Kill(unittest.TestCase):
         with h5py.File(os.path.join(self.root, "runs", "kill", "cube.hspy")) as f:
             cube = f["Experiments/kill/data"][()]
         numpy.testing.assert_array_equal(cube, total)
+
+    def test_over_sub_every_missing_frame_is_reported(self):
+        print(f"seed {SEED}", flush=True)
+        rng = random.Random(SEED)
+        todo, _ = messages(numpy.random.default_rng(SEED))
+        begin, frames, end = todo[0], todo[1:-1], todo[-1]
+        pub = zmq.Context.instance().socket(zmq.XPUB)
+        pub.setsockopt(zmq.XPUB_VERBOSER, 1)
+        pub.linger = 0
+        pub.bind(self.end("in"))
+        self.start_edxd("sub")
+        self.assertTrue(pub.poll(10000))
+        for i, message in enumerate(frames):
+            if i % 10 == 0:
+                pub.send_multipart(begin)
+            pub.send_multipart(message)
+            time.sleep(PAUSE_S / 2)
+            if rng.random() < 0.02:
+                self.children["edxd"].send_signal(signal.SIGKILL)
+                self.children["edxd"].wait(10)
+                self.start_edxd("sub")
+        self.ask("status")  # it is up again
+        while pub.poll(500):
+            pub.recv()
+        pub.send_multipart(end)
+        self.wait_finished()
+        self.check_sub(frames)
+        pub.close()
+
+    def wait_finished(self):
+        deadline = time.monotonic() + 20
+        while self.ask("status")["state"] != "finished":
+            self.assertLess(time.monotonic(), deadline, "the end did not arrive")
+            time.sleep(0.05)
+
+    def check_sub(self, frames):
+        """What is recorded is summed, what is not is counted as lost."""
+        runs = os.path.join(self.root, "runs", "kill")
+        with open(os.path.join(runs, "recording.edxr"), "rb") as f:
+            recorded = f.read()
+        total = numpy.zeros((ROWS, COLS, CHANNELS), "<u4")
+        n = 0
+        for _, body in frames:
+            if body in recorded:
+                m = msgpack.unpackb(body)
+                counts = numpy.frombuffer(m["counts"]["data"], "|u1")
+                total[m["row"]:m["row"] + m["rows"]] += counts.reshape(m["counts"]["shape"])
+                n += 1
+        status = self.ask("status")
+        self.assertLess(n, len(frames), "no kill lost anything: nothing is tested")
+        self.assertEqual((status["received"], status["lost"]), (n, len(frames) - n))
+        with h5py.File(os.path.join(runs, "cube.hspy")) as f:
+            numpy.testing.assert_array_equal(f["Experiments/kill/data"][()], total)
 
 
 if __name__ == "__main__":

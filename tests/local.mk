@@ -39,4 +39,5 @@ include tests/client.mk
 include tests/daemon.mk
 include tests/life.mk
 include tests/interop.mk
+include tests/examples.mk
 include tests/fuzz.mk

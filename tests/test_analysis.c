@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "analysis/analysis.h"
+#include "analysis/health.h"
 
 enum { ROWS = 7, COLS = 9, PIXELS = ROWS * COLS, CHANNELS = 130, FRAMES = 6 };
 enum { BIN = 4, PIX = 2, E = CHANNELS / BIN, R = ROWS / PIX, C = COLS / PIX, P = R * C };
@@ -440,6 +441,7 @@ static void arrays_equal(const edx_array *a, const edx_array *b)
 static void results_equal(const edx_results *a, const edx_results *b)
 {
     assert_true(a->head.frames == b->head.frames && a->head.counts == b->head.counts);
+    assert_true(a->head.frame == b->head.frame);
     assert_true(a->has_maps == b->has_maps);
     arrays_equal(&a->spectrum.sum, &b->spectrum.sum);
     arrays_equal(&a->spectrum.image, &b->spectrum.image);
@@ -598,38 +600,48 @@ static void a_band_along_a_row_is_its_columns(void **state)
     edx_analysis_free(&a);
 }
 
-/* Any band: every pixel of it once. The points' counts sum to those of its pixels. */
+typedef struct known_band {
+    uint64_t spectra[64][CHANNELS]; /* of the points */
+    uint64_t pixels;
+} known_band;
+
+/* Every pixel between the ends and near enough, at the nearest multiple of 0.25 nm. */
+static void make_band(known_band *b, const double from[2], const double to[2], double width)
+{
+    double length = hypot(to[0] - from[0], to[1] - from[1]);
+    memset(b, 0, sizeof *b);
+    for (size_t p = 0; p < PIXELS; p++) {
+        double y = 0.5 * (double)(p / COLS) - from[0], x = 0.25 * (double)(p % COLS) - from[1];
+        double t = (y * (to[0] - from[0]) + x * (to[1] - from[1])) / length;
+        double off = fabs(y * (to[1] - from[1]) - x * (to[0] - from[0])) / length;
+        if (t < 0 || t > length || off > width / 2)
+            continue;
+        add_spectrum(b->spectra[lround(t / 0.25)], p);
+        b->pixels++;
+    }
+}
+
+/* Any band, across the scan or beside it. */
 static void a_band_counts_each_pixel_once(void **state)
 {
+    static known_band known;
     edx_settings settings = make_settings();
     edx_analysis *a = run(-5, &settings);
     (void)state;
     for (int trial = 0; trial < 200; trial++) {
         const double from[2] = {chance(400) * 0.01 - 0.5, chance(300) * 0.01 - 0.5};
         const double to[2] = {chance(400) * 0.01 - 0.5, chance(300) * 0.01 - 0.503};
-        double width = chance(150) * 0.01, length = hypot(to[0] - from[0], to[1] - from[1]);
-        uint64_t spectrum[CHANNELS] = {0}, pixels = 0;
-        for (size_t p = 0; p < PIXELS; p++) {
-            double y = 0.5 * (double)(p / COLS) - from[0], x = 0.25 * (double)(p % COLS) - from[1];
-            double t = (y * (to[0] - from[0]) + x * (to[1] - from[1])) / length;
-            double off = fabs(y * (to[1] - from[1]) - x * (to[0] - from[0])) / length;
-            if (t < 0 || t > length || off > width / 2)
-                continue;
-            add_spectrum(spectrum, p);
-            pixels++;
-        }
+        double width = chance(150) * 0.01;
         edx_profile_result r;
+        make_band(&known, from, to, width);
         edx_status status = edx_analysis_profile(a, from, to, width, &r, NULL);
-        assert_int_equal(status, pixels ? EDX_OK : EDX_E_RANGE);
-        if (!pixels)
+        assert_int_equal(status, known.pixels ? EDX_OK : EDX_E_RANGE);
+        if (!known.pixels)
             continue;
-        answer s = solve(spectrum, -5);
-        for (size_t j = 0; j < 2; j++) {
-            double sum = 0;
-            for (size_t i = 0; i < r.d_nm.shape[0]; i++)
-                sum += edx_array_get(&r.counts, j * r.d_nm.shape[0] + i);
-            assert_near(sum, s.net[j], 1e-6);
-        }
+        size_t m = r.d_nm.shape[0];
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < 2; j++)
+                same(edx_array_get(&r.counts, j * m + i), solve(known.spectra[i], -5).net[j], 1e-9);
     }
     edx_analysis_free(&a);
 }
@@ -737,6 +749,51 @@ static void neighbouring_polygons_share_no_pixel(void **state)
 
 /* ---- trouble ---- */
 
+/* Critical values as printed in any table of chi-squared. */
+static void chi_squared_as_in_the_tables(void **state)
+{
+    static const struct {
+        double chi2;
+        uint64_t dof;
+        double p;
+    } table[] = {{3.841, 1, 0.05}, {18.307, 10, 0.05}, {118.498, 100, 0.10}, {37.566, 20, 0.01}};
+    (void)state;
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        assert_true(fabs(edx_health_chi2_p(table[i].chi2, table[i].dof) - table[i].p) < 2e-5);
+    assert_true(edx_health_chi2_p(1e5, 10) == 0.0);
+    assert_true(edx_health_chi2_p(0.0, 10) == 1.0);
+    assert_true(edx_health_chi2_p(5.0, 0) == 1.0);
+}
+
+/* A frame placed with rows missing whose rows come later is one frame again. */
+static void late_rows_join_their_frame(void **state)
+{
+    edx_health *health = NULL;
+    double chi2, p;
+    uint64_t dof;
+    const uint64_t *outliers;
+    size_t n;
+    (void)state;
+    assert_int_equal(edx_health_new(&health, NULL), EDX_OK);
+    for (uint64_t frame = 0; frame < 6; frame++) {
+        bool late = frame == 2;
+        assert_int_equal(edx_health_add(health, frame, late ? 40 : 100, NULL), EDX_OK);
+        edx_health_close(health, frame, !late);
+    }
+    edx_health_result(health, &chi2, &dof, &p, &outliers, &n);
+    assert_int_equal(n, 1);
+    assert_int_equal(outliers[0], 2);
+    assert_int_equal(edx_health_add(health, 2, 30, NULL), EDX_OK);
+    edx_health_close(health, 2, false);
+    assert_int_equal(edx_health_add(health, 2, 30, NULL), EDX_OK);
+    edx_health_close(health, 2, true);
+    edx_health_result(health, &chi2, &dof, &p, &outliers, &n);
+    assert_int_equal(n, 0);
+    assert_int_equal(dof, 5);
+    assert_true(chi2 == 0.0);
+    edx_health_free(&health);
+}
+
 static void aborted_frames_are_named(void **state)
 {
     edx_settings settings = make_settings();
@@ -818,6 +875,8 @@ int main(void)
         cmocka_unit_test(a_region_is_its_sum),
         cmocka_unit_test(polygons_hold_the_pixels_inside),
         cmocka_unit_test(neighbouring_polygons_share_no_pixel),
+        cmocka_unit_test(chi_squared_as_in_the_tables),
+        cmocka_unit_test(late_rows_join_their_frame),
         cmocka_unit_test(aborted_frames_are_named),
         cmocka_unit_test(memory_may_run_out_anywhere),
     };

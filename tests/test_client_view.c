@@ -283,6 +283,25 @@ static void missing_is_never_the_lowest_colour(void **state)
     }
 }
 
+/* The strobe peak of an axis that starts below 0 would dwarf every line. */
+static void the_strobe_peak_is_left_out(void **state)
+{
+    static uint64_t sum[64];
+    edx_spectrum_result spectrum = {
+        .offset_eV = -200, .scale_eV = 50, .sum = edx_array_1(EDX_U8, sum, 64)};
+    edx_canvas *canvas = edx_canvas_new(6, 64, EDX_MONO);
+    edx_bytes bytes = {0};
+    (void)state;
+    sum[4] = 1000000; /* 0 eV */
+    sum[40] = 321;    /* 1800 eV */
+    edx_spectrum_draw(&spectrum, canvas, (edx_area){0, 0, 6, 64});
+    edx_canvas_lines(canvas, &bytes);
+    assert_non_null(strstr(bytes.data, "to 321 counts a channel"));
+    assert_int_equal(canvas->cells[64 + (64 * (40 - 6) + 57) / 58].glyph, 0x2588);
+    edx_bytes_free(&bytes);
+    edx_canvas_free(&canvas);
+}
+
 /* ---- the view ---- */
 
 /* The picture as text. */
@@ -403,6 +422,7 @@ int main(void)
         cmocka_unit_test(means_leave_gaps_out),
         cmocka_unit_test(maps_keep_their_aspect),
         cmocka_unit_test(missing_is_never_the_lowest_colour),
+        cmocka_unit_test(the_strobe_peak_is_left_out),
         cmocka_unit_test(stale_is_said_within_two_seconds),
         cmocka_unit_test(the_readout_follows_the_cursor),
         cmocka_unit_test(keys_choose_what_is_shown),

@@ -372,6 +372,31 @@ static void windows_keep_clear_of_other_lines(void **state)
         }
 }
 
+/* A line, or a doublet, whole and nothing more: the window's gross counts of the element are those
+ * of its peak within 2 %, in less than 2.5 FWHM beyond the doublet's splitting. */
+static void windows_take_their_whole_peak(void **state)
+{
+    static const struct {
+        const known_element *element;
+        double peak, splitting; /* relative intensity of La, or of Ma and Mb, or Ka; eV */
+    } peaks[] = {
+        {&ag, 1.11, 6}, {&au, 1.59443, 82}, {&pt, 1.59443, 77}, {&fe, 1, 13}, {&cu, 1, 20}};
+    edx_settings settings;
+    (void)state;
+    edx_settings_default(&settings);
+    for (size_t i = 0; i < sizeof peaks / sizeof peaks[0]; i++) {
+        edx_begin begin = begin_of(80, 0, &peaks[i].element->symbol, 1);
+        edx_line line[EDX_MAX_LINES];
+        assert_int_equal(resolve(&settings, &begin, line), 1);
+        double whole = contained(peaks[i].element, 1, line[0].window_eV) / peaks[i].peak;
+        double fwhm = edx_lines_fwhm(line[0].energy_eV, 130);
+        double wide = (line[0].window_eV[1] - line[0].window_eV[0] - peaks[i].splitting) / fwhm;
+        print_message("%s: %.3f of the peak in %.2f FWHM\n", line[0].name, whole, wide);
+        assert_near(whole, 1, 0.02);
+        assert_true(wide > 1.5 && wide < 2.5);
+    }
+}
+
 /* The test can tell: windows one FWHM wide, two FWHM away lose a sixth of Ag to its own L beta. */
 static void usual_windows_lose_silver(void **state)
 {
@@ -477,8 +502,9 @@ static void weight_factors_become_atomic(void **state)
     assert_near(lines[0].k_sigma / lines[0].k, 0.1, 1e-12);
 }
 
-/* Neighbours' K lines are known best: measured k_XSi by weight at 120 kV (Williams & Carter 2009,
- * table 35.3) of Fe 1.35, Ni 1.50, Cu 1.60, whose ratios computed ones must meet within 10 %. */
+/* Neighbours' K lines are known best: measured k_XSi by weight at 120 kV are about 1.35 for
+ * Fe, 1.50 for Ni and 1.60 for Cu (tables in Williams & Carter 2009); their ratios must be met
+ * within 10 %. */
 static void computed_factors_are_near_measured_ones(void **state)
 {
     static const struct {
@@ -498,6 +524,18 @@ static void computed_factors_are_near_measured_ones(void **state)
         assert_true(lines[1].k == 1 && lines[0].computed_k);
         assert_near(lines[0].k_sigma, 0.2 * lines[0].k, 1e-12);
     }
+}
+
+/* A shell is hardly ionised just above its edge (Cu K: 8.98 keV), well at ten times as much. */
+static void yields_vanish_at_the_edge(void **state)
+{
+    edx_settings s = two_lines("Cu_Ka", "Fe_Ka");
+    edx_begin near = begin_of(9.1, 0, NULL, 0), far = begin_of(90, 0, NULL, 0);
+    edx_line a[EDX_MAX_LINES], b[EDX_MAX_LINES];
+    (void)state;
+    resolve(&s, &near, a);
+    resolve(&s, &far, b);
+    assert_true(a[0].k > 8 * b[0].k);
 }
 
 /* Half the window, half the counts, twice the factor (nearly: the peak is symmetric). */
@@ -538,6 +576,7 @@ int main(void)
         cmocka_unit_test(elements_get_their_best_line),
         cmocka_unit_test(settings_come_before_begin),
         cmocka_unit_test(windows_keep_clear_of_other_lines),
+        cmocka_unit_test(windows_take_their_whole_peak),
         cmocka_unit_test(usual_windows_lose_silver),
         cmocka_unit_test(windows_lie_on_channel_edges),
         cmocka_unit_test(given_windows_are_taken),
@@ -545,6 +584,7 @@ int main(void)
         cmocka_unit_test(factors_are_all_or_none),
         cmocka_unit_test(weight_factors_become_atomic),
         cmocka_unit_test(computed_factors_are_near_measured_ones),
+        cmocka_unit_test(yields_vanish_at_the_edge),
         cmocka_unit_test(computed_factors_know_the_windows),
         cmocka_unit_test(what_the_beam_does_not_excite_has_no_factor),
     };

@@ -1,0 +1,180 @@
+"""One run, one table: what the machine can do, and what edxd's kernels and the field's own tools make
+of it, measured side by side. Absolute times move from run to run; the ratios are what counts.
+
+usage: run.py BUILDDIR [OUT.json]
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+
+import numpy as np
+
+CHANNELS, SCALE_KEV = 1024, 0.02
+SIDES = (64, 256)
+LATENCY = ((64, 4096, 5, 100), (256, 4096, 5, 100), (512, 4096, 2, 40))
+LINES = {
+    "C_Ka": 277, "O_Ka": 525, "Cu_La": 930, "Al_Ka": 1487, "Si_Ka": 1740, "Au_Ma": 2123,
+    "Cl_Ka": 2622, "Ag_La": 2984, "Ca_Ka": 3691, "Ti_Ka": 4511, "Cr_Ka": 5415, "Fe_Ka": 6404,
+    "Ni_Ka": 7478, "Cu_Ka": 8046, "Au_La": 9713, "Br_Ka": 11924,
+}  # fmt: skip
+
+
+def windows():
+    """Peak and two backgrounds of each line, in eV: equally wide, on either side, where HyperSpy's
+    estimate is the straight line; edges between channel centres, where nobody rounds otherwise."""
+    out = []
+    for energy in LINES.values():
+        e = 20 * round(energy / 20) - 4
+        out.append([e - 60, e + 60, e - 140, e - 80, e + 80, e + 140])
+    return out
+
+
+class Table:
+    def __init__(self):
+        self.data = {}
+        print(f"{'':48}{'median':>10}  {'min':>9} {'max':>9}")
+
+    def row(self, text, spread, unit, note=""):
+        low, middle, high = spread
+        print(f"{text:48}{middle:10.3f}  {low:9.3f} {high:9.3f} {unit:5} {note}", flush=True)
+
+    def line(self, text):
+        print(text, flush=True)
+
+
+def kernels(build, *args, stdin=None):
+    done = subprocess.run([os.path.join(build, "bench/kernels"), *args], input=stdin, text=True,
+                          stdout=subprocess.PIPE, check=True)  # fmt: skip
+    return json.loads(done.stdout)
+
+
+def spread_of(function, repeats):
+    ms = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        ms.append(1e3 * (time.perf_counter() - start))
+    return [min(ms), sorted(ms)[len(ms) // 2], max(ms)]
+
+
+def limits(build, table):
+    table.line("machine")
+    data = kernels(build, "limits")
+    table.row("  u32 += over 512 MB, 1 thread", data["rmw_1_GBs"], "GB/s")
+    table.row("  u32 += over 512 MB, 2 threads", data["rmw_2_GBs"], "GB/s")
+    table.row("  sharing a loop with a second thread", data["pool_us"], "us")
+    table.data["limits"] = data
+    return data
+
+
+def share(bytes_moved, ms, limit):
+    return f"{100 * bytes_moved / (1e6 * ms) / limit:.0f} %"
+
+
+def numpy_adding(side):
+    """np.add.at of one frame into a dense u16 cube."""
+    rng = np.random.default_rng(1)
+    cube = np.zeros((side * side, CHANNELS), np.uint16)
+    counts = rng.poisson(5, side * side)
+    channels = rng.integers(0, CHANNELS, counts.sum())
+
+    def add():
+        np.add.at(cube, (np.repeat(np.arange(side * side), counts), channels), 1)
+
+    return spread_of(add, 3)
+
+
+def scene(build, table, side, limit):
+    table.line(f"adding a frame's counts, {side} x {side}, 5 a pixel, {CHANNELS} channels")
+    data = kernels(build, "scene", str(side))
+    dense = 128 * data["events"]
+    for threads in (1, 2):
+        rate = limit[f"rmw_{threads}_GBs"][1]
+        ms = data[f"frame_100_{threads}_ms"]
+        note = (f"{share(data['bytes'], ms[1], rate)} of read-modify-write by the record's bytes, "
+                f"{share(dense, ms[1], rate)} by a line each way a count")  # fmt: skip
+        table.row(f"  frame 10, {threads} thread(s)", data[f"frame_10_{threads}_ms"], "ms")
+        table.row(f"  frame 100, {threads} thread(s)", ms, "ms", note)
+    data["numpy_ms"] = numpy_adding(side)
+    ratio = data["frame_100_2_ms"][1] / data["frame_10_2_ms"][1]
+    table.row("  numpy.add.at, dense", data["numpy_ms"], "ms",
+              f"{data['numpy_ms'][1] / data['frame_100_2_ms'][1]:.0f} x edxd's")  # fmt: skip
+    table.line(f"  frame 100 / frame 10: {ratio:.2f}; {data['slots_per_pixel']:.0f} slots a pixel; "
+               f"memory / 3 bytes a slot: {data['memory']:.3f}")  # fmt: skip
+    table.data[f"scene_{side}"] = data
+
+
+def hyperspy_lines(cube):
+    import hyperspy.api as hs
+
+    hs.preferences.General.show_progressbar = False
+    signal = hs.signals.Signal1D(cube)
+    signal.set_signal_type("EDS_TEM")
+    axis = signal.axes_manager.signal_axes[0]
+    axis.scale, axis.offset, axis.units, axis.name = SCALE_KEV, 0, "keV", "Energy"
+    signal.set_microscope_parameters(beam_energy=200)
+    peaks = [[w[0] / 1e3, w[1] / 1e3] for w in windows()]
+    sides = [[e / 1e3 for e in w[2:]] for w in windows()]
+    return lambda: signal.get_lines_intensity(
+        xray_lines=list(LINES), integration_windows=peaks, background_windows=sides
+    )
+
+
+def maps(build, table, side):
+    table.line(f"{len(LINES)} net line maps from a frame's events, {side} x {side}")
+    text = "\n".join(" ".join(map(str, w)) for w in windows())
+    with tempfile.TemporaryDirectory(prefix="edx-bench-") as folder:
+        files = [os.path.join(folder, name) for name in ("cube", "net")]
+        data = kernels(build, "maps", str(side), *files, stdin=text)
+        cube = np.fromfile(files[0], "<u2").reshape(side, side, CHANNELS)
+        net = np.fromfile(files[1], "<f4").reshape(len(LINES), side, side)
+    intensities = hyperspy_lines(cube)
+    theirs = np.array([m.data for m in intensities()])
+    if theirs.shape != net.shape or not np.allclose(theirs, net, rtol=1e-6, atol=1e-4):
+        raise SystemExit(f"run.py: maps of {side} x {side} differ from HyperSpy's")
+    data["hyperspy_ms"] = spread_of(intensities, 5)
+    table.row("  HyperSpy get_lines_intensity", data["hyperspy_ms"], "ms", "same maps")
+    for threads in (1, 2):
+        ms = data[f"maps_{threads}_ms"]
+        ratio = data["hyperspy_ms"][1] / ms[1]
+        table.row(f"  edxd, {threads} thread(s)", ms, "ms", f"{ratio:.0f} x faster")
+        table.row("    and their sigmas", data[f"maps_sigma_{threads}_ms"], "ms")
+    table.data[f"maps_{side}"] = data
+
+
+def latency(build, table):
+    """From the last byte of a frame to the maps, through a daemon."""
+    table.line("last byte in to maps out, over ipc")
+    program, daemon = (os.path.join(build, name) for name in ("bench/latency", "edxd"))
+    table.data["latency"] = []
+    for case in LATENCY:
+        done = subprocess.run([program, daemon, *map(str, case)], stdout=subprocess.PIPE, check=True)
+        data = json.loads(done.stdout)
+        table.line(f"  {case[0]} x {case[0]} x {case[1]}: p50 {data['p50_ms']:.2f} ms, p99 "
+                   f"{data['p99_ms']:.2f} ms, allowed {data['allowed_ms']:.2f} ms: 3 round trips of "
+                   f"{data['round_trip_ms']:.2f} ms and {data['kernels_ms']:.2f} ms in kernels")  # fmt: skip
+        table.data["latency"].append(data)
+
+
+def main():
+    build = sys.argv[1]
+    table = Table()
+    limit = limits(build, table)
+    for side in SIDES:
+        scene(build, table, side, limit)
+    for side in SIDES:
+        maps(build, table, side)
+    latency(build, table)
+    if len(sys.argv) > 2:
+        with open(sys.argv[2], "w", encoding="utf-8") as out:
+            json.dump(table.data, out, indent=1)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) not in (2, 3):
+        sys.exit(__doc__)
+    main()

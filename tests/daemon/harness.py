@@ -1,0 +1,381 @@
+"""A real edxd in a folder of its own, and the instruments and clients that talk to it."""
+
+import atexit
+import ctypes
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+import h5py
+import msgpack
+import numpy as np
+import zmq
+
+BUILD = os.environ.get("EDX_BUILDDIR", ".")
+DATA = os.environ.get("EDX_DATA", "")
+WAIT = 20  # seconds until a test gives up
+
+_context = zmq.Context()
+_running = []
+
+
+def program(name):
+    path = os.path.join(BUILD, name)
+    if not os.access(path, os.X_OK):
+        raise FileNotFoundError(f"{path}: not there; EDX_BUILDDIR names the build folder")
+    return path
+
+
+def seed():
+    """From EDX_SEED or the clock; printed."""
+    value = int(os.environ.get("EDX_SEED", time.time_ns() % 1000000007))
+    print(f"EDX_SEED={value}", flush=True)
+    return value
+
+
+# ---- bodies ----
+
+
+def array(values):
+    """An array as it travels."""
+    values = np.ascontiguousarray(values)
+    return {"dtype": values.dtype.str, "shape": list(values.shape), "data": values.tobytes()}
+
+
+def unpack(body):
+    def hook(o):
+        return np.frombuffer(o["data"], o["dtype"]).reshape(o["shape"]) if "dtype" in o else o
+
+    return msgpack.unpackb(body, object_hook=hook)
+
+
+def head(acq):
+    return {"v": 1, "acq": acq, "t": time.time()}
+
+
+def begin(acq="run", shape=(6, 5, 64), frames=0, **more):
+    rows, cols, channels = shape
+    body = head(acq)
+    body["scan"] = {"rows": rows, "cols": cols, "step_nm": [0.5, 0.25], "dwell_s": 1e-5,
+                    "frames": frames}
+    body["energy"] = {"channels": channels, "offset_eV": 0.0, "scale_eV": 100.0}
+    body["beam_keV"] = 200.0
+    body.update(more)
+    return body
+
+
+def dense(counts, seq, frame=None, acq="run", dtype="<u2", **more):
+    """counts [rows, cols, channels]"""
+    body = head(acq)
+    body.update(seq=seq, frame=seq if frame is None else frame, counts=array(counts.astype(dtype)))
+    body.update(more)
+    return body
+
+
+def as_events(counts, dtype="<u2", rng=None):
+    flat = counts.reshape(-1, counts.shape[-1]).astype(np.int64)
+    offsets = np.zeros(len(flat) + 1, "<u4")
+    offsets[1:] = np.cumsum(flat.sum(axis=1))
+    channels = [np.repeat(np.arange(flat.shape[1]), row) for row in flat]
+    if rng is not None:
+        channels = [rng.permutation(c) for c in channels]
+    return {"offsets": array(offsets), "channels": array(np.concatenate(channels).astype(dtype))}
+
+
+def events(counts, seq, frame=None, acq="run", dtype="<u2", rng=None, **more):
+    body = head(acq)
+    body.update(seq=seq, frame=seq if frame is None else frame, counts=as_events(counts, dtype, rng))
+    body.update(more)
+    return body
+
+
+def rows(counts, seq, frame, first, n, acq="run", **more):
+    return dense(counts[first:first + n], seq, frame, acq, row=first, rows=n, **more)
+
+
+def end(acq="run", messages=0, frames=0, reason="complete"):
+    return {**head(acq), "frames": frames, "messages": messages, "reason": reason}
+
+
+def random_counts(rng, n, shape=(6, 5, 64), mean=0.3):
+    return rng.poisson(mean, (n, *shape)).astype("<u2")
+
+
+# ---- recordings ----
+
+
+def _crc_table():
+    table = []
+    for byte in range(256):
+        for _ in range(8):
+            byte = byte >> 1 ^ (0x82F63B78 if byte & 1 else 0)
+        table.append(byte)
+    return table
+
+
+_CRC = _crc_table()
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc = crc >> 8 ^ _CRC[(crc ^ byte) & 255]
+    return crc ^ 0xFFFFFFFF
+
+
+def recording(path):
+    """[(topic, body, arrival_ns)] of a recording that must be whole."""
+    with open(path, "rb") as f:
+        data = f.read()
+    assert data[:8] == b"EDXREC01", data[:8]
+    at, out = 8, []
+    while at < len(data):
+        header = data[at:at + 32]
+        assert len(header) == 32 and header[:4] == b"EDXR", (at, len(data))
+        assert crc32c(header[:28]) == int.from_bytes(header[28:32], "little"), at
+        t, b = int.from_bytes(header[4:8], "little"), int.from_bytes(header[8:16], "little")
+        topic, body = data[at + 32:at + 32 + t], data[at + 32 + t:at + 32 + t + b]
+        assert len(body) == b
+        if b < 20000:
+            assert crc32c(topic + body) == int.from_bytes(header[24:28], "little"), at
+        out.append((topic.decode(), body, int.from_bytes(header[16:24], "little")))
+        at += 32 + t + b + -(t + b) % 8
+    return out
+
+
+def recorded(path, topic):
+    return [unpack(body) for t, body, _ in recording(path) if t == topic]
+
+
+# ---- the daemon ----
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def _die_with_parent():
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+class Daemon:
+    """edxd with its sockets in a folder of its own. Also a context manager that kills it."""
+
+    def __init__(self, pattern="pull", bind=True, tcp=False, dir=None, start=True, **config):
+        self.dir = dir or tempfile.mkdtemp(prefix="edx-daemon-")
+        self.own_dir = dir is None
+        self.runs = os.path.join(self.dir, "runs")
+        self.pattern, self.bind = pattern, bind
+        names = ("ingest", "publish", "control")
+        self.endpoint = {n: f"tcp://127.0.0.1:{free_port()}" if tcp else f"ipc://{self.dir}/{n}"
+                         for n in names}
+        self.config = {f"{n}.endpoint": self.endpoint[n] for n in names}
+        self.config.update({"ingest.pattern": pattern, "ingest.bind": str(bind).lower(),
+                            "output.dir": self.runs, "output.sync": "none"})
+        self.config.update({k.replace("__", "."): v for k, v in config.items()})
+        self.process = None
+        self.sockets = []
+        self.log_path = os.path.join(self.dir, "log")
+        _running.append(self)
+        if start:
+            self.start()
+
+    def args(self):
+        return [a for k, v in self.config.items() for a in ("-s", f"{k}={v}")]
+
+    def start(self, wait=True):
+        with open(self.log_path, "ab") as log:
+            self.process = subprocess.Popen([program("edxd"), *self.args()], stderr=log,
+                                            stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+        if wait:
+            self.request(cmd="status")
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        for s in self.sockets:
+            s.close(0)
+        self.sockets = []
+        self.kill()
+        if self in _running:
+            _running.remove(self)
+            if self.own_dir:
+                shutil.rmtree(self.dir, ignore_errors=True)
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def terminate(self, timeout=WAIT):
+        """SIGTERM; the exit code."""
+        self.process.terminate()
+        code = self.process.wait(timeout)
+        self.process = None
+        return code
+
+    def log(self):
+        with open(self.log_path, errors="replace") as f:
+            return f.read()
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def resident(self):
+        """Bytes."""
+        with open(f"/proc/{self.process.pid}/statm") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE")
+
+    # -- who talks to it --
+
+    def socket(self, kind):
+        s = _context.socket(kind)
+        s.setsockopt(zmq.LINGER, 0)
+        self.sockets.append(s)
+        return s
+
+    def instrument(self):
+        return Instrument(self)
+
+    def control(self, kind=zmq.REQ):
+        s = self.socket(kind)
+        s.connect(self.endpoint["control"])
+        return s
+
+    def request(self, timeout=WAIT, **request):
+        s = self.control()
+        try:
+            s.send(msgpack.packb(request))
+            if not s.poll(timeout * 1000):
+                raise TimeoutError(f"no reply to {request}\n{self.log()}")
+            return unpack(s.recv())
+        finally:
+            s.close(0)
+            self.sockets.remove(s)
+
+    def status(self):
+        return self.request(cmd="status")
+
+    def wait(self, condition=None, timeout=WAIT, **values):
+        """The status, once condition(status) holds and every key has its value."""
+        deadline = time.monotonic() + timeout
+        while True:
+            status = self.status()
+            if all(status[k] == v for k, v in values.items()) and \
+                    (condition is None or condition(status)):
+                return status
+            if time.monotonic() > deadline:
+                raise AssertionError(f"waited for {values}, status is {status}\n{self.log()}")
+            time.sleep(0.01)
+
+    def subscribe(self, *topics):
+        s = self.socket(zmq.SUB)
+        for topic in topics or ("",):
+            s.setsockopt(zmq.SUBSCRIBE, topic.encode())
+        s.connect(self.endpoint["publish"])
+        return Subscriber(s)
+
+    # -- what it wrote --
+
+    def path(self, acq, name):
+        return os.path.join(self.runs, acq, name)
+
+    def cube(self, acq="run", dir=None):
+        return cube(os.path.join(dir or self.runs, acq, "cube.hspy"))
+
+    def saved_cube(self, acq="run"):
+        reply = self.request(cmd="save")
+        assert reply["ok"], reply
+        return self.cube(acq)
+
+
+def cube(path):
+    with h5py.File(path, "r") as f:
+        experiment, = f["Experiments"].values()
+        return experiment["data"][()]
+
+
+class Subscriber:
+    def __init__(self, socket):
+        self.socket = socket
+
+    def receive(self, timeout=WAIT):
+        """(topic, body), or None in time."""
+        if not self.socket.poll(timeout * 1000):
+            return None
+        topic, body = self.socket.recv_multipart()
+        return topic.decode(), unpack(body)
+
+    def until(self, condition, timeout=WAIT):
+        """The first body for which condition(topic, body) holds."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            got = self.receive(max(0.001, deadline - time.monotonic()))
+            if got and condition(*got):
+                return got[1]
+        raise AssertionError("nothing of that kind was published")
+
+
+class Instrument:
+    """Sends what the daemon's pattern asks for; a PUB is an XPUB, which sees subscriptions."""
+
+    KINDS = {"sub": zmq.XPUB, "pull": zmq.PUSH, "router": zmq.DEALER}
+
+    def __init__(self, daemon):
+        self.daemon = daemon
+        self.socket = daemon.socket(self.KINDS[daemon.pattern])
+        self.socket.setsockopt(zmq.SNDHWM, 0)
+        self.socket.setsockopt(zmq.SNDTIMEO, WAIT * 1000)
+        if daemon.bind:
+            self.socket.connect(daemon.endpoint["ingest"])
+        else:
+            self.socket.bind(daemon.endpoint["ingest"])
+        if daemon.pattern == "sub":
+            assert self.socket.poll(WAIT * 1000), "no subscription\n" + daemon.log()
+            assert self.socket.recv() == b"\1"
+
+    def send(self, body, topic=None):
+        """body: a dict, whose kind tells the topic, or bytes."""
+        if topic is None:
+            topic = "edx.begin" if "scan" in body else "edx.frame" if "counts" in body else "edx.end"
+        raw = body if isinstance(body, bytes) else msgpack.packb(body)
+        self.socket.send_multipart([topic.encode() if isinstance(topic, str) else topic, raw])
+
+    def send_all(self, bodies):
+        for body in bodies:
+            self.send(body)
+
+    def ack(self, timeout=WAIT):
+        """The next acknowledgement, or None in time."""
+        if not self.socket.poll(timeout * 1000):
+            return None
+        topic, body = self.socket.recv_multipart()
+        assert topic == b"edx.ack", topic
+        return unpack(body)
+
+    def close(self):
+        self.socket.close(0)
+        self.daemon.sockets.remove(self.socket)
+
+
+@atexit.register
+def _clean_up():
+    for daemon in list(_running):
+        daemon.close()
+    _context.destroy(0)
+
+
+def rng_of(number):
+    return np.random.default_rng(number)

@@ -1,0 +1,149 @@
+"""Every command of doc/guide.md works, in its order, and gives what the guide says.
+
+The blocks marked sh are run by one shell in a folder of their own, where build/ and doc/ stand as in the
+source tree. Only the endpoints are others: build/ holds small scripts that add them to edxd's programs, from
+the environment, and in the text the default ones are replaced.
+"""
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import unittest
+
+import h5py
+import numpy
+
+SOURCE = os.path.abspath(os.environ.get("EDX_SRCDIR", "."))
+BUILD = os.path.abspath(os.environ.get("EDX_BUILDDIR", "build"))
+PYTHON = os.environ.get("EDX_PYTHON") or "python3"
+TIMEOUT_S = 180
+ENDPOINTS = {5555: "EDX_INGEST", 5556: "EDX_PUBLISH", 5557: "EDX_CONTROL"}
+PROGRAMS = {
+    "edxd": f'"{BUILD}/edxd" "$@" -s ingest.endpoint="$EDX_INGEST" -s publish.endpoint="$EDX_PUBLISH" '
+            '-s control.endpoint="$EDX_CONTROL"',
+    "edxsim": f'"{BUILD}/edxsim" --endpoint "$EDX_INGEST" "$@"',
+    "edxctl": f'"{BUILD}/edxctl" --endpoint "$EDX_CONTROL" --timeout 60 "$@"',
+    "edxmon": f'"{BUILD}/edxmon" --endpoint "$EDX_PUBLISH" --control "$EDX_CONTROL" "$@"',
+    "python3": f'"{PYTHON}" -B "$@"',
+}
+K, COMPOSITION = 1.44, 53.5  # of the simulated scene agau-flat: k-factor and at.% of silver
+
+
+def blocks():
+    with open(os.path.join(SOURCE, "doc", "guide.md")) as f:
+        return re.findall(r"^```sh\n(.*?)^```$", f.read(), re.M | re.S)
+
+
+def script():
+    """All blocks, each with a headline in the output; a command that fails ends it."""
+    lines = ["set -e -u -o pipefail", "trap 'kill $(jobs -p) 2>/dev/null || :' EXIT"]
+    for i, block in enumerate(blocks()):
+        lines += [f"echo '=== {i}'", block]
+    text = "\n".join(lines) + "\n"
+    for port, variable in ENDPOINTS.items():
+        text = text.replace(f"tcp://127.0.0.1:{port}", os.environ[variable])
+    return text
+
+
+def make_tree(folder):
+    os.makedirs(os.path.join(folder, "tree", "build"))
+    os.symlink(os.path.join(SOURCE, "doc"), os.path.join(folder, "tree", "doc"))
+    for name, command in PROGRAMS.items():
+        path = os.path.join(folder, "tree", "build", name)
+        with open(path, "w") as f:
+            f.write(f"#!/bin/sh\nexec {command}\n")
+        os.chmod(path, 0o755)
+
+
+class Guide(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.mkdtemp(prefix="edx")
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        for variable in ENDPOINTS.values():
+            os.environ[variable] = f"ipc://{cls.folder}/{variable}"
+        os.environ["HOME"] = os.path.join(cls.folder, "home")
+        os.mkdir(os.environ["HOME"])
+        make_tree(cls.folder)
+        shell = subprocess.Popen(["bash", "-c", script()], cwd=os.path.join(cls.folder, "tree"), text=True,
+                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                 start_new_session=True)
+        try:
+            cls.output = shell.communicate(timeout=TIMEOUT_S)[0]
+        except subprocess.TimeoutExpired:
+            cls.output = "not done in time"
+        finally:
+            cls.leave(shell)
+        cls.code = shell.returncode
+
+    @staticmethod
+    def leave(shell):
+        """Nothing stays behind, whatever went wrong; the shell leads its own group."""
+        try:
+            os.killpg(shell.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        shell.communicate()
+
+    def home(self, *names):
+        return os.path.join(os.environ["HOME"], *names)
+
+    def test_every_command_succeeds(self):
+        self.assertEqual(self.code, 0, self.output)
+        self.assertIn(f"=== {len(blocks()) - 1}", self.output)
+
+    def test_no_command_is_left_out(self):
+        """Code that is indented, or fenced in another way, would not be run."""
+        with open(os.path.join(SOURCE, "doc", "guide.md")) as f:
+            text = f.read()
+        self.assertGreater(len(blocks()), 5)
+        self.assertEqual(text.count("```"), 2 * len(blocks()))
+        self.assertEqual(re.findall(r"^    .*", re.sub(r"```sh\n.*?```", "", text, flags=re.S), re.M), [])
+
+    def test_first_run(self):
+        for name in "recording.edxr", "cube.hspy", "results.h5":
+            self.assertTrue(os.path.exists(self.home("edx", "agau-flat-s1", name)), name)
+        self.assertRegex(self.output, r"(?m)^state +\"finished\"$")
+        self.assertRegex(self.output, r"(?m)^received +100$")
+
+    def test_publisher_is_recorded(self):
+        with h5py.File(os.path.join(self.folder, "tree", "runs", "example", "results.h5")) as run:
+            self.assertEqual(int(run["status/received"][()]), 20)
+            self.assertEqual(int(run["status/lost"][()]), 0)
+            self.assertEqual(float(run["config/quant/lines/0/k"][()]), K)
+
+    def test_error_bars(self):
+        """At the centre a composition, where there is no particle none, and as many as the file has."""
+        inside = re.search(r"^\(16, 15\) Ag_La: .* counts, (\S+) \+- (\S+) at\.%$", self.output, re.M)
+        value, sigma = float(inside[1]), float(inside[2])
+        self.assertLess(abs(value - COMPOSITION), 4 * sigma + 20)  # k is not calibrated yet
+        self.assertIn("counts, nan +- nan at.%", re.search(r"^\(2, 2\) Ag_La.*", self.output, re.M)[0])
+        quantified = re.search(r"^quantified: (\d+) of (\d+) pixels$", self.output, re.M)
+        self.assertEqual(quantified[2], "1024")
+        self.assertGreater(int(quantified[1]), 20)
+
+    def test_k_is_that_of_the_simulation(self):
+        k, sigma = map(float, re.search(r"^Ag +k = (\S+) ± (\S+)$", self.output, re.M).groups())
+        self.assertLess(sigma, 0.02)
+        self.assertLess(abs(k - K), 3 * sigma)
+
+    def test_composition_of_the_region(self):
+        found = re.search(r"^Ag .* counts +(\S+) ± (\S+) at\.%$", self.output, re.M)
+        self.assertLess(abs(float(found[1]) - COMPOSITION), 4 * float(found[2]))
+
+    def test_offline(self):
+        live = h5py.File(self.home("edx", "agau-flat-s1", "results.h5"))
+        again = h5py.File(os.path.join(self.folder, "tree", "again", "agau-flat-s1", "results.h5"))
+        with live, again:
+            self.assertEqual(float(again["config/quant/limit"][()]), 5)
+            self.assertEqual(int(again["config/analysis/bin_pixels"][()]), 4)
+            self.assertEqual(float(again["config/quant/lines/0/k"][()]), K)  # the last set of the recording
+            numpy.testing.assert_array_equal(again["spectrum/sum"], live["spectrum/sum"])
+            total = live["spectrum/total"][()].reshape(16, 2, 16, 2).sum((1, 3))
+            numpy.testing.assert_array_equal(again["spectrum/total"], total)
+
+
+if __name__ == "__main__":
+    unittest.main()
