@@ -1,7 +1,8 @@
 noinst_LTLIBRARIES += libedxanalysis.la
 
 libedxanalysis_la_CPPFLAGS = $(AM_CPPFLAGS) $(XRL_CFLAGS) $(GSL_CFLAGS) $(BLAS_CFLAGS)
-libedxanalysis_la_LIBADD   = $(XRL_LIBS) $(GSL_LIBS) $(BLAS_LIBS) -lm
+# BLAS before GSL, which brings a slow one of its own.
+libedxanalysis_la_LIBADD   = $(XRL_LIBS) $(BLAS_LIBS) $(GSL_LIBS) -lm
 libedxanalysis_la_SOURCES  = \
 	analysis/analysis.c \
 	analysis/analysis.h \
