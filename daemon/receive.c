@@ -56,6 +56,7 @@ typedef struct receiver {
     edx_pack *pack;
     int signals;
     bool stopping, stopped;
+    edx_error last_save; /* before leaving */
     bool unsynced;
     int64_t ready_ns, ticked_ms, synced_ms, status_ms, fed_ns;
     uint64_t alarm_version, progress;
@@ -144,7 +145,10 @@ static void take_saved(receiver *r, const edx_report *report)
     edx_monitor_saved(r->monitor, &report->facts, report->state);
     edx_control_saved(r->control, report->ticket, &report->error);
     send_status(r);
-    r->stopped = r->stopping && report->ticket == STOP_TICKET;
+    if (r->stopping && report->ticket == STOP_TICKET) {
+        r->stopped = true;
+        r->last_save = report->error;
+    }
 }
 
 static void take_facts(receiver *r, const edx_report *report)
@@ -474,7 +478,10 @@ static edx_status serve(receiver *r, edx_error *err)
         repeat_ms = edx_publisher_serve(r->publisher, now_ms);
         tick(r);
     }
-    return EDX_OK;
+    if (r->last_save.code && err) {
+        *err = r->last_save;
+    }
+    return r->last_save.code;
 }
 
 /* ---- beginning ---- */

@@ -1,19 +1,17 @@
 /* edxplay: recorded runs, sent again as if they were measured now, or rewritten. */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "instrument/arguments.h"
 #include "instrument/convert.h"
 #include "instrument/output.h"
 #include "instrument/progress.h"
 #include "instrument/replay.h"
 #include "instrument/stop.h"
 
-#define DEFAULT_ENDPOINT "tcp://127.0.0.1:5555"
 #define PROGRESS_BYTES 1000u
 
 enum { DONE = 0, FAILED = 1, USAGE = 2 };
@@ -56,7 +54,8 @@ static const char help_text[] =
     "edx.end. Exit status: 0 done, 1 failed, 2 wrong usage. See edxplay(1).\n";
 
 typedef struct arguments {
-    const char *pattern, *speed, *loop, *wait, *timeout, *convert;
+    const char *loop, *convert;
+    edx_stream_arguments stream;
     edx_sender_options sender;
     double times; /* speed */
     uint64_t loops;
@@ -104,32 +103,6 @@ static void step(void *context, uint64_t position)
 
 /* ---- the command line ---- */
 
-static edx_status whole_number(const char *option, const char *text, uint64_t *out, edx_error *err)
-{
-    char *end = NULL;
-    if (!text)
-        return EDX_OK;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || text[0] < '0' || text[0] > '9')
-        return edx_fail(err, EDX_E_RANGE, "%s: \"%s\", expected a whole number from 0 on", option,
-                        text);
-    *out = value;
-    return EDX_OK;
-}
-
-static edx_status number(const char *option, const char *text, double *out, edx_error *err)
-{
-    char *end = NULL;
-    if (!text)
-        return EDX_OK;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(value) || value < 0.0)
-        return edx_fail(err, EDX_E_RANGE, "%s: \"%s\", expected a number from 0 on", option, text);
-    *out = value;
-    return EDX_OK;
-}
-
 enum {
     OPT_ENDPOINT = 256,
     OPT_PATTERN,
@@ -163,15 +136,15 @@ static const char **slot(arguments *args, int option)
     case OPT_ENDPOINT:
         return &args->sender.endpoint;
     case OPT_PATTERN:
-        return &args->pattern;
+        return &args->stream.pattern;
     case OPT_SPEED:
-        return &args->speed;
+        return &args->stream.speed;
     case OPT_LOOP:
         return &args->loop;
     case OPT_WAIT:
-        return &args->wait;
+        return &args->stream.wait;
     case OPT_TIMEOUT:
-        return &args->timeout;
+        return &args->stream.timeout;
     case OPT_CONVERT:
         return &args->convert;
     default:
@@ -205,27 +178,14 @@ static int parse(arguments *args, int argc, char **argv)
 
 static edx_status check(arguments *args, edx_error *err)
 {
-    args->sender.wait_s = 5.0;
-    args->sender.timeout_s = 300.0;
-    args->times = 1.0;
     args->loops = 1;
     if (args->n_files == 0)
         return edx_fail(err, EDX_E_MISSING, "FILE: none given, expected a recording (.edxr)");
     if (args->convert && args->n_files > 1)
         return edx_fail(err, EDX_E_RANGE, "--convert: %d files, expected one", args->n_files);
-    if (args->pattern && !edx_sender_pattern_parse(args->pattern, &args->sender.pattern))
-        return edx_fail(err, EDX_E_UNKNOWN, "--pattern: \"%s\", expected pub, push or dealer",
-                        args->pattern);
-    if (args->speed && !edx_output_speed(args->speed, &args->times))
-        return edx_fail(err, EDX_E_RANGE, "--speed: \"%s\", expected a number above 0, or max",
-                        args->speed);
-    if (!args->sender.endpoint)
-        args->sender.endpoint = DEFAULT_ENDPOINT;
-    edx_status status = whole_number("--loop", args->loop, &args->loops, err);
+    edx_status status = edx_arguments_stream(&args->stream, &args->sender, &args->times, err);
     if (status == EDX_OK)
-        status = number("--wait", args->wait, &args->sender.wait_s, err);
-    if (status == EDX_OK)
-        status = number("--timeout", args->timeout, &args->sender.timeout_s, err);
+        status = edx_arguments_whole("--loop", args->loop, UINT64_MAX, &args->loops, err);
     return status;
 }
 

@@ -1,5 +1,4 @@
 /* edxsim: a simulated instrument with a known truth. */
-#include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <math.h>
@@ -7,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "instrument/arguments.h"
 #include "instrument/faults.h"
 #include "instrument/output.h"
 #include "instrument/progress.h"
@@ -14,8 +14,6 @@
 #include "instrument/simulator.h"
 #include "instrument/stop.h"
 #include "instrument/truth.h"
-
-#define DEFAULT_ENDPOINT "tcp://127.0.0.1:5555"
 
 enum { DONE = 0, FAILED = 1, USAGE = 2 };
 
@@ -67,7 +65,8 @@ static const char help_text[] =
 
 typedef struct arguments {
     const char *scene, *acq, *truth, *output, *frames, *size, *seed;
-    const char *dose, *drift, *damage, *fault, *pattern, *speed, *wait, *timeout;
+    const char *dose, *drift, *damage, *fault;
+    edx_stream_arguments stream;
     edx_simulator_options run;
     edx_sender_options sender;
     edx_faults faults;
@@ -97,33 +96,6 @@ static int list_scenes(void)
 }
 
 /* ---- reading numbers ---- */
-
-static edx_status whole(const char *option, const char *text, uint64_t max, uint64_t *out,
-                        edx_error *err)
-{
-    char *end = NULL;
-    if (!text)
-        return EDX_OK;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || text[0] < '0' || text[0] > '9' || value > max)
-        return edx_fail(err, EDX_E_RANGE, "%s: \"%s\", expected a whole number from 0 to %" PRIu64,
-                        option, text, max);
-    *out = value;
-    return EDX_OK;
-}
-
-static edx_status number(const char *option, const char *text, double *out, edx_error *err)
-{
-    char *end = NULL;
-    if (!text)
-        return EDX_OK;
-    double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !isfinite(value) || value < 0.0)
-        return edx_fail(err, EDX_E_RANGE, "%s: \"%s\", expected a number from 0 on", option, text);
-    *out = value;
-    return EDX_OK;
-}
 
 static edx_status pair(const char *option, const char *text, double out[2], edx_error *err)
 {
@@ -216,13 +188,13 @@ static const char **slot(arguments *args, int option)
     case OPT_ENDPOINT:
         return &args->sender.endpoint;
     case OPT_PATTERN:
-        return &args->pattern;
+        return &args->stream.pattern;
     case OPT_SPEED:
-        return &args->speed;
+        return &args->stream.speed;
     case OPT_WAIT:
-        return &args->wait;
+        return &args->stream.wait;
     case OPT_TIMEOUT:
-        return &args->timeout;
+        return &args->stream.timeout;
     case OPT_FAULT:
         return &args->fault;
     default:
@@ -266,17 +238,17 @@ static edx_status read_run(arguments *args, edx_error *err)
         return edx_fail(err, EDX_E_UNKNOWN,
                         "--scene: \"%s\", expected one of those that edxsim --scenes lists",
                         args->scene);
-    edx_status status = whole("--seed", args->seed, UINT64_MAX, &seed, err);
+    edx_status status = edx_arguments_whole("--seed", args->seed, UINT64_MAX, &seed, err);
     edx_simulator_defaults(scene, seed, run);
     uint64_t size = run->size;
     if (status == EDX_OK)
-        status = whole("--frames", args->frames, UINT32_MAX, &run->frames, err);
+        status = edx_arguments_whole("--frames", args->frames, UINT32_MAX, &run->frames, err);
     if (status == EDX_OK)
-        status = whole("--size", args->size, UINT32_MAX, &size, err);
+        status = edx_arguments_whole("--size", args->size, UINT32_MAX, &size, err);
     if (status == EDX_OK)
-        status = number("--dose", args->dose, &run->dose, err);
+        status = edx_arguments_number("--dose", args->dose, &run->dose, err);
     if (status == EDX_OK)
-        status = number("--damage", args->damage, &run->damage, err);
+        status = edx_arguments_number("--damage", args->damage, &run->damage, err);
     if (status == EDX_OK)
         status = pair("--drift", args->drift, run->drift_nm, err);
     run->size = (uint32_t)size;
@@ -292,29 +264,16 @@ static edx_status read_run(arguments *args, edx_error *err)
 
 static edx_status read_stream(arguments *args, edx_error *err)
 {
-    args->sender.wait_s = 5.0;
-    args->sender.timeout_s = 300.0;
-    args->times = 1.0;
-    if (args->pattern && !edx_sender_pattern_parse(args->pattern, &args->sender.pattern))
-        return edx_fail(err, EDX_E_UNKNOWN, "--pattern: \"%s\", expected pub, push or dealer",
-                        args->pattern);
-    if (args->speed && !edx_output_speed(args->speed, &args->times))
-        return edx_fail(err, EDX_E_RANGE, "--speed: \"%s\", expected a number above 0, or max",
-                        args->speed);
-    if (args->output && (args->sender.endpoint || args->pattern))
+    if (args->output && (args->sender.endpoint || args->stream.pattern))
         return edx_fail(err, EDX_E_STATE,
                         "-o: a recording needs no --endpoint and no --pattern, expected one of "
                         "both ways");
-    edx_status status = number("--wait", args->wait, &args->sender.wait_s, err);
-    if (status == EDX_OK)
-        status = number("--timeout", args->timeout, &args->sender.timeout_s, err);
+    edx_status status = edx_arguments_stream(&args->stream, &args->sender, &args->times, err);
     if (status == EDX_OK && args->fault) {
         status = edx_faults_parse(args->fault, &args->faults, err);
         if (status != EDX_OK)
             edx_error_prefix(err, "--fault");
     }
-    if (!args->sender.endpoint)
-        args->sender.endpoint = DEFAULT_ENDPOINT;
     return status;
 }
 

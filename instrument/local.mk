@@ -3,6 +3,8 @@ noinst_LTLIBRARIES += libedxinstrument.la
 libedxinstrument_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS) $(XRL_CFLAGS)
 libedxinstrument_la_LIBADD   = $(ZMQ_LIBS) $(XRL_LIBS) -lm
 libedxinstrument_la_SOURCES  = \
+	instrument/arguments.c \
+	instrument/arguments.h \
 	instrument/convert.c \
 	instrument/convert.h \
 	instrument/faults.c \

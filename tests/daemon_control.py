@@ -235,6 +235,47 @@ class Commands(Live):
         self.assert_error(self.d.request(cmd="profile", from_nm=[0, 0], to_nm=[90], width_nm=1))
         self.assert_error(self.d.request(cmd="profile", **{**request, "width_nm": -1}))
 
+    def test_calibrate(self):
+        """k_A / k_B = C_A N_B / (C_B N_A), its error from the counts in the windows."""
+        frame = RNG.poisson(3.0, (6, 8, 1000))
+        frame[:, :, 640] += 4000  # Fe_Ka
+        frame[:, :, 804] += 6000  # Cu_Ka
+        lines = [{"line": "Fe_Ka", "k": 1.0, "window_eV": [6250.0, 6550.0],
+                  "background_eV": [[5950.0, 6100.0], [6650.0, 6800.0]]},
+                 {"line": "Cu_Ka", "k": 1.0, "window_eV": [7890.0, 8190.0],
+                  "background_eV": [[7500.0, 7650.0], [8400.0, 8550.0]]}]
+        self.assertTrue(self.ask(cmd="set", key="quant.lines", value=lines)["ok"])
+        self.assertTrue(self.ask(cmd="set", key="analysis.bin_energy", value=1)["ok"])
+        energy = {"channels": 1000, "offset_eV": 0.0, "scale_eV": 10.0}
+        self.i.send(begin(shape=(6, 8, 1000), energy=energy))
+        self.i.send(dense(frame, 0))
+        self.d.wait(frames=1)
+        mask = np.zeros((6, 8), "|u1")
+        mask[1:5, 2:6] = 1
+        spectrum = frame[mask > 0].sum(axis=0)
+        net, var = [], []
+        for line in lines:
+            v = np.zeros(1000)
+            (lo, hi), e = line["window_eV"], 10.0 * np.arange(1000)
+            mid = [sum(b) / 2 for b in line["background_eV"]]
+            share = ((lo + hi) / 2 - mid[0]) / (mid[1] - mid[0])
+            v[(lo <= e) & (e < hi)] += 1
+            for (a, b), w in zip(line["background_eV"], (1 - share, share)):
+                inside = (a <= e) & (e < b)
+                v[inside] -= w * ((lo <= e) & (e < hi)).sum() / inside.sum()
+            net.append(v @ spectrum)
+            var.append(v**2 @ spectrum)
+        k = 0.25 / 0.75 * net[1] / net[0]
+        sigma = k * np.sqrt(var[0] / net[0]**2 + var[1] / net[1]**2)
+        fractions = {"Fe": 0.25, "Cu": 0.75}
+        reply = self.ask(cmd="calibrate", fractions=fractions, mask=array(mask))
+        np.testing.assert_allclose(reply["k"]["Fe"], [k, sigma], rtol=1e-9)
+        self.assertEqual(reply["k"]["Cu"], [1.0, 0.0])
+        for bad in ({"fractions": {"Fe": 1.0}}, {"fractions": {"Fe": 0.5, "Cu": 0.9}},
+                    {"fractions": {"Fe": 0.0, "Cu": 1.0}}, {}, {"fractions": 3}):
+            self.assert_error(self.d.request(cmd="calibrate", mask=array(mask), **bad))
+        self.assert_error(self.d.request(cmd="calibrate", fractions=fractions))
+
 
 class Rubbish(Live):
     config = {"tcp": True}

@@ -30,6 +30,13 @@ def program(name):
     return path
 
 
+def sanitized():
+    """Whether edxd was built with a sanitizer, whose memory says nothing."""
+    with open(program("edxd"), "rb") as f:
+        text = f.read()
+    return b"__asan_init" in text or b"__tsan_init" in text
+
+
 def seed():
     """From EDX_SEED or the clock; printed."""
     value = int(os.environ.get("EDX_SEED", time.time_ns() % 1000000007))
@@ -177,7 +184,8 @@ class Daemon:
                          for n in names}
         self.config = {f"{n}.endpoint": self.endpoint[n] for n in names}
         self.config.update({"ingest.pattern": pattern, "ingest.bind": str(bind).lower(),
-                            "output.dir": self.runs, "output.sync": "none"})
+                            "output.dir": self.runs, "output.sync": "none",
+                            "limits.min_free_GB": 0})
         self.config.update({k.replace("__", "."): v for k, v in config.items()})
         self.process = None
         self.sockets = []

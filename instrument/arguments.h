@@ -1,0 +1,26 @@
+/* Numbers and the stream's options as the command lines of edxsim and edxplay have them. */
+#ifndef EDX_INSTRUMENT_ARGUMENTS_H
+#define EDX_INSTRUMENT_ARGUMENTS_H
+
+#include <stdint.h>
+
+#include "instrument/sender.h"
+#include "proto/status.h"
+
+/* A whole number from 0 to max; text NULL leaves *out. RANGE names the option. */
+edx_status edx_arguments_whole(const char *option, const char *text, uint64_t max, uint64_t *out,
+                               edx_error *err);
+/* A number from 0 on; text NULL leaves *out. RANGE names the option. */
+edx_status edx_arguments_number(const char *option, const char *text, double *out, edx_error *err);
+
+/* The texts of the options that say how messages are sent; NULL: not given. */
+typedef struct edx_stream_arguments {
+    const char *pattern, *speed, *wait, *timeout;
+} edx_stream_arguments;
+
+/* Fills sender (endpoint and connect are the caller's; a missing endpoint becomes the default) and
+ * times, how many times faster than real. UNKNOWN or RANGE names the option. */
+edx_status edx_arguments_stream(const edx_stream_arguments *texts, edx_sender_options *sender,
+                                double *times, edx_error *err);
+
+#endif
