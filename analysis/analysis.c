@@ -35,7 +35,7 @@ struct edx_analysis {
     edx_begin begin;
     setup *now;
     edx_scene *scene;
-    edx_pool *pool; /* the caller's */
+    edx_pool *pool, *decompose_pool; /* the caller's */
     edx_health *health;
     edx_profile *profile;
     uint64_t *inside; /* [scan pixels] counts within analysis.energy_eV */
@@ -261,14 +261,20 @@ void edx_analysis_free(edx_analysis **analysis)
 edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err)
 {
     edx_status status = edx_scene_set_pool(analysis->scene, pool, err);
-    if (status == EDX_OK)
-        status = edx_components_set_pool(analysis->now->components, pool, err);
     if (status != EDX_OK)
         return status;
     analysis->pool = pool;
     if (analysis->now->intensity)
         edx_intensity_set_pool(analysis->now->intensity, pool);
     return EDX_OK;
+}
+
+edx_status edx_analysis_set_decompose_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err)
+{
+    edx_status status = edx_components_set_pool(analysis->now->components, pool, err);
+    if (status == EDX_OK)
+        analysis->decompose_pool = pool;
+    return status;
 }
 
 typedef struct inside_sum {
@@ -298,7 +304,7 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     setup *before = analysis->now, *after = NULL;
     edx_status status = new_setup(settings, &analysis->begin, &after, err);
     if (status == EDX_OK)
-        status = edx_components_set_pool(after->components, analysis->pool, err);
+        status = edx_components_set_pool(after->components, analysis->decompose_pool, err);
     if (status != EDX_OK) {
         free_setup(after);
         return status;

@@ -29,6 +29,9 @@ edx_status edx_analysis_check(const edx_begin *begin, const edx_settings *settin
  * now on. Results are the same for any number of threads. NOMEM. */
 edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err);
 
+/* The same for what edx_analysis_decompose takes, which is worth sharing on a small scan too. */
+edx_status edx_analysis_set_decompose_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err);
+
 /* Other settings from now on; everything is computed anew from the counts. On error nothing
  * changes. Totals of past frames are not kept by channel, so the health starts anew where
  * analysis.energy_eV changes what is counted. */

@@ -131,7 +131,8 @@ static edx_status share_work(edx_run *run, edx_error *err)
 {
     const uint64_t pixels = (uint64_t)run->begin.rows * run->begin.cols;
     edx_pool *pool = pixels >= POOL_PIXELS ? run->pool : NULL;
-    return edx_analysis_set_pool(run->analysis, pool, err);
+    const edx_status status = edx_analysis_set_pool(run->analysis, pool, err);
+    return status ? status : edx_analysis_set_decompose_pool(run->analysis, run->pool, err);
 }
 
 edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folder,
