@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/components.h"
 #include "analysis/health.h"
 #include "analysis/intensity.h"
 #include "analysis/profile.h"
@@ -21,8 +22,9 @@ typedef struct setup {
     edx_line lines[EDX_MAX_LINES];
     uint32_t n;
     edx_intensity *intensity; /* NULL while n is 0 */
-    uint64_t *sum;            /* [axis.channels] */
-    uint64_t *total;          /* [rows * cols] each */
+    edx_components *components;
+    uint64_t *sum;   /* [axis.channels] */
+    uint64_t *total; /* [rows * cols] each */
     double *image;
     float *exposure;
     float *net, *sigma, *fraction, *fraction_sigma; /* [n, rows * cols] each */
@@ -33,7 +35,7 @@ struct edx_analysis {
     edx_begin begin;
     setup *now;
     edx_scene *scene;
-    edx_pool *pool; /* the caller's */
+    edx_pool *pool, *decompose_pool; /* the caller's */
     edx_health *health;
     edx_profile *profile;
     uint64_t *inside; /* [scan pixels] counts within analysis.energy_eV */
@@ -52,6 +54,7 @@ static void free_setup(setup *s)
     if (!s)
         return;
     edx_intensity_free(&s->intensity);
+    edx_components_free(&s->components);
     free(s->sum);
     free(s->total);
     free(s->image);
@@ -150,6 +153,19 @@ static edx_status derive(setup *s, const edx_settings *settings, const edx_begin
     return status;
 }
 
+static edx_status open_components(setup *s, const edx_begin *begin, edx_error *err)
+{
+    const edx_sparse_shape shape = {.rows = begin->rows,
+                                    .cols = begin->cols,
+                                    .channels = begin->channels,
+                                    .bin_pixels = s->bin_pixels,
+                                    .bin_energy = s->bin_energy,
+                                    .lo = s->inside_lo,
+                                    .hi = s->inside_hi};
+    return edx_components_new(&shape, s->settings.analysis.pca.rank,
+                              s->settings.analysis.pca.max_rank, &s->components, err);
+}
+
 static edx_status new_setup(const edx_settings *settings, const edx_begin *begin, setup **out,
                             edx_error *err)
 {
@@ -160,6 +176,8 @@ static edx_status new_setup(const edx_settings *settings, const edx_begin *begin
     if (status == EDX_OK && s->n > 0)
         status = edx_intensity_new(s->lines, s->n, &s->axis, s->bin_energy, begin->rows,
                                    begin->cols, begin->channels, s->bin_pixels, &s->intensity, err);
+    if (status == EDX_OK)
+        status = open_components(s, begin, err);
     if (status == EDX_OK)
         status = allocate(s, err);
     if (status == EDX_OK)
@@ -245,6 +263,14 @@ edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_err
     return EDX_OK;
 }
 
+edx_status edx_analysis_set_decompose_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err)
+{
+    edx_status status = edx_components_set_pool(analysis->now->components, pool, err);
+    if (status == EDX_OK)
+        analysis->decompose_pool = pool;
+    return status;
+}
+
 typedef struct inside_sum {
     uint32_t lo, hi;
     uint64_t sum;
@@ -271,9 +297,14 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
 {
     setup *before = analysis->now, *after = NULL;
     edx_status status = new_setup(settings, &analysis->begin, &after, err);
-    if (status != EDX_OK)
+    if (status == EDX_OK)
+        status = edx_components_set_pool(after->components, analysis->decompose_pool, err);
+    if (status != EDX_OK) {
+        free_setup(after);
         return status;
+    }
     analysis->now = after;
+    edx_components_follow(after->components, before->components, analysis->scene);
     if (after->intensity) {
         edx_intensity_set_pool(after->intensity, analysis->pool);
         edx_intensity_rebuild(after->intensity, analysis->scene);
@@ -369,6 +400,7 @@ edx_status edx_analysis_add(edx_analysis *analysis, const edx_frame *frame,
         return status;
     if (analysis->now->intensity)
         edx_intensity_add(analysis->now->intensity, frame->row, events);
+    edx_components_add(analysis->now->components, frame->frame, frame->row, events);
     uint64_t counts = add_inside(analysis, frame->row, events);
     edx_health_add(analysis->health, frame->frame, counts, NULL); /* known: cannot fail */
     add_live(analysis, frame, events->pixels);
@@ -548,7 +580,18 @@ edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_erro
     if (analysis->now->intensity)
         edx_intensity_rebuild(analysis->now->intensity, analysis->scene);
     rebuild_inside(analysis);
-    return edx_analysis_update(analysis, out, err);
+    edx_status status = edx_analysis_update(analysis, out, err);
+    out->final = true;
+    return status;
+}
+
+edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err)
+{
+    edx_status status = edx_components_update(analysis->now->components, analysis->scene,
+                                              results->final, &results->pca, err);
+    results->has_pca = status == EDX_OK;
+    results->pca.head = results->head;
+    return status == EDX_E_STATE ? EDX_OK : status;
 }
 
 /* ---- asking ---- */

@@ -29,6 +29,9 @@ edx_status edx_analysis_check(const edx_begin *begin, const edx_settings *settin
  * now on. Results are the same for any number of threads. NOMEM. */
 edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err);
 
+/* The same for what edx_analysis_decompose takes, which is worth sharing on a small scan too. */
+edx_status edx_analysis_set_decompose_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err);
+
 /* Other settings from now on; everything is computed anew from the counts. On error nothing
  * changes. Totals of past frames are not kept by channel, so the health starts anew where
  * analysis.energy_eV changes what is counted. */
@@ -49,12 +52,19 @@ typedef struct edx_results {
     edx_spectrum_result spectrum;
     edx_maps_result maps;
     bool has_maps; /* false while no line is known */
+    edx_pca_result pca;
+    bool has_pca; /* false until edx_analysis_decompose found it */
+    bool final;
 } edx_results;
 
-/* Brings every result up to date. */
+/* Brings every result up to date but those of edx_analysis_decompose. */
 edx_status edx_analysis_update(edx_analysis *analysis, edx_results *out, edx_error *err);
 /* The same from a fixed start, in fixed order: equal for equal counts, however they came. */
 edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_error *err);
+/* Adds to results of the same counts what takes longer: the components; none while there are no
+ * counts within analysis.energy_eV. From a fixed start, in fixed order, where results are final.
+ * NOMEM, NUMERIC: the other results stand. */
+edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err);
 
 const edx_scene *edx_analysis_scene(const edx_analysis *analysis);
 const edx_begin *edx_analysis_begin(const edx_analysis *analysis);

@@ -146,6 +146,72 @@ def maps(build, table, side):
     table.data[f"maps_{side}"] = data
 
 
+def hyperspy_decomposition(cube, **how):
+    import hyperspy.api as hs
+
+    def decompose():
+        signal = hs.signals.Signal1D(cube.astype(how.get("dtype", "f8")))
+        signal.set_signal_type("EDS_TEM")
+        start = time.perf_counter()
+        signal.decomposition(True, navigation_mask=None, print_info=False,
+                             **{k: v for k, v in how.items() if k != "dtype"})  # fmt: skip
+        ms = 1e3 * (time.perf_counter() - start)
+        return ms, signal.learning_results
+
+    return decompose
+
+
+def angle(spectra, factors, channels, k):
+    """Largest principal angle, by its sine."""
+    a = np.linalg.qr(spectra[:k, channels].astype(float).T)[0]
+    b = np.linalg.qr(factors[:, :k])[0]
+    return np.arcsin(min(1, np.linalg.norm(a - b @ (b.T @ a), 2)))
+
+
+def components(build, table, side):
+    """One more frame's principal components against HyperSpy's of the same sum."""
+    table.line(f"principal components, {side} x {side}, {CHANNELS} channels, frame 200 of agau-8nm")
+    program, data = os.path.join(build, "bench/components"), {}
+    with tempfile.TemporaryDirectory(prefix="edx-bench-") as folder:
+        rec, *files = (os.path.join(folder, name) for name in ("rec.edxr", "cube", "spectra"))
+        subprocess.run([os.path.join(build, "edxsim"), "-q", "--scene", "agau-8nm", "--seed", "3",
+                        "--size", str(side), "--frames", "200", "-o", rec], check=True)  # fmt: skip
+        for threads in (1, 2):
+            done = subprocess.run([program, rec, str(threads), "4", "200", *files],
+                                  stdout=subprocess.PIPE, check=True)  # fmt: skip
+            data[threads] = json.loads(done.stdout)
+        cube = np.fromfile(files[0], "<u2").reshape(side, side, CHANNELS)
+        spectra = np.fromfile(files[1], "<f4").reshape(-1, CHANNELS)
+    full = cube.sum((0, 1)) > 0
+    if not (cube.sum(2) > 0).all():
+        raise SystemExit("run.py: an empty pixel, which HyperSpy refuses")
+    cube = cube[:, :, full]
+    runs = {"SVD": [hyperspy_decomposition(cube, algorithm="SVD")() for _ in range(3 if side < 128 else 1)]}
+    runs["randomised"] = [hyperspy_decomposition(cube, algorithm="SVD", svd_solver="randomized", dtype="f4",
+                                                 output_dimension=8)() for _ in range(3)]
+    k = data[2]["significant"]
+    unscaled = np.sqrt(cube.sum((0, 1), dtype="f8"))[:, None]  # HyperSpy gives counts back
+    off = angle(spectra, runs["SVD"][0][1].factors / unscaled, full, k)
+    if off > 1e-3:
+        raise SystemExit(f"run.py: components of {side} x {side} differ from HyperSpy's by {off}")
+    for what, results in runs.items():
+        ms = sorted(r[0] for r in results)
+        data[what + "_ms"] = [ms[0], ms[len(ms) // 2], ms[-1]]
+        table.row(f"  HyperSpy decomposition, {what}", data[what + "_ms"], "ms")
+    for threads in (1, 2):
+        ms = data[threads]["pca_ms"]
+        note = ", ".join(f"{data[w + '_ms'][1] / ms[1]:.0f} x {w}" for w in runs)
+        table.row(f"  edxd, {threads} thread(s)", ms, "ms", note)
+        table.row("    adding the frame, binned", data[threads]["add_ms"], "ms")
+        table.row("    folds, when counts grew by a tenth", data[threads]["folds_ms"], "ms",
+                  f"{data[threads]['folds_mean_ms'] / data[threads]['pca_mean_ms']:.1f} x components, mean of a run")  # fmt: skip
+    d = data[2]
+    table.line(f"  {k} significant, angle to HyperSpy's {off:.1e}; {d['counts'] / side**2:.0f} counts and "
+               f"{d['slots'] / side**2:.0f} slots a pixel, {d['passes']:.1f} passes a frame; frame 200 / "
+               f"frame 10: {d['pca_ms'][1] / d['pca_10_ms'][1]:.2f}")  # fmt: skip
+    table.data[f"components_{side}"] = data
+
+
 def latency(build, table):
     """From the last byte of a frame to the maps, through a daemon."""
     table.line("last byte in to maps out, over ipc")
@@ -168,6 +234,8 @@ def main():
         scene(build, table, side, limit)
     for side in SIDES:
         maps(build, table, side)
+    for side in SIDES:
+        components(build, table, side)
     latency(build, table)
     if len(sys.argv) > 2:
         with open(sys.argv[2], "w", encoding="utf-8") as out:

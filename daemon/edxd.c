@@ -155,8 +155,18 @@ static void keep_memory(void)
     mallopt(M_TOP_PAD, 16 << 20);
 }
 
-/* Signals are taken from a descriptor, so every thread must have them blocked; writing to a closed
- * pipe must not kill the daemon. */
+/* Libraries may have started threads before main (OpenBLAS does), in which no signal is blocked.
+ * One that gets a signal blocks it, and sends it again. */
+static void pass_on(int number, siginfo_t *info, void *context)
+{
+    ucontext_t *interrupted = context;
+    (void)info;
+    sigaddset(&interrupted->uc_sigmask, number);
+    kill(getpid(), number);
+}
+
+/* Signals are taken from a descriptor, so every thread must have them blocked, or pass them on;
+ * writing to a closed pipe must not kill the daemon. */
 static int run_live(edx_config *config, edx_log *log)
 {
     edx_error err = {0};
@@ -164,11 +174,14 @@ static int run_live(edx_config *config, edx_log *log)
     edx_fail(&err, EDX_E_STATE, "built with --enable-fuzzing: not for use beside a microscope");
     return fail(EXIT_RUN, &err);
 #endif
+    const struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART};
     sigset_t set;
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGINT, &action, NULL);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like a full disk */
     return edx_receive_run(config, log, &err) ? fail(EXIT_RUN, &err) : 0;

@@ -34,7 +34,7 @@ struct edx_run {
     edx_frame frame;
     edx_pack *pack;
     waiting waiting[EDX_WAITING_FRAMES];
-    bool profile_failed;
+    bool profile_failed, components_failed;
     edx_result_head head; /* of the newest results */
 };
 
@@ -96,7 +96,7 @@ void edx_run_forget(edx_run *run)
     for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
         run->waiting[i].used = false;
     }
-    run->profile_failed = false;
+    run->profile_failed = run->components_failed = false;
     run->head = (edx_result_head){0};
     run->begin.head = (edx_head){0};
 }
@@ -133,7 +133,8 @@ static edx_status share_work(edx_run *run, edx_error *err)
 {
     const uint64_t pixels = (uint64_t)run->begin.rows * run->begin.cols;
     edx_pool *pool = pixels >= POOL_PIXELS ? run->pool : NULL;
-    return edx_analysis_set_pool(run->analysis, pool, err);
+    const edx_status status = edx_analysis_set_pool(run->analysis, pool, err);
+    return status ? status : edx_analysis_set_decompose_pool(run->analysis, run->pool, err);
 }
 
 edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folder,
@@ -332,6 +333,19 @@ static bool profile(edx_run *run, edx_profile_result *out)
     return true;
 }
 
+/* The components of the same counts; false when there are none. Says once that they fail. */
+static bool decompose(edx_run *run, edx_results *results)
+{
+    edx_error err = {0};
+    const edx_status status = edx_analysis_decompose(run->analysis, results, &err);
+    if (status && !run->components_failed) {
+        edx_log_write(run->log, EDX_LOG_ERROR, "analysis.pca: %s", err.text);
+    }
+    run->components_failed = status != EDX_OK;
+    results->pca.head = run->head;
+    return results->has_pca;
+}
+
 /* Calls each(run, topic) with every result written into run->pack in turn. */
 static void for_each_result(edx_run *run, edx_results *results, double t,
                             void each(edx_run *run, edx_result_topic topic, void *context),
@@ -351,6 +365,10 @@ static void for_each_result(edx_run *run, edx_results *results, double t,
     if (profile(run, &line)) {
         edx_profile_write(run->pack, &line);
         each(run, EDX_PROFILE, context);
+    }
+    if (decompose(run, results)) { /* last: what takes longest */
+        edx_pca_write(run->pack, &results->pca);
+        each(run, EDX_PCA, context);
     }
 }
 

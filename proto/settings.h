@@ -63,8 +63,8 @@ typedef struct edx_settings {
 extern const edx_field edx_settings_table[];
 
 void edx_settings_default(edx_settings *settings);
-/* What no single key can tell: one k_basis for all lines, two places for a background, no line twice,
- * no element twice. */
+/* What no single key can tell: one k_basis for all lines, two places for a background, no line
+ * twice, no element twice. */
 edx_status edx_settings_check(const edx_settings *settings, edx_error *err);
 
 /* The body of an edx.config record: head and both groups. read starts from the defaults. */

@@ -585,7 +585,19 @@ static void results_equal(const edx_results *a, const edx_results *b)
     arrays_equal(&a->maps.exposure, &b->maps.exposure);
 }
 
-/* In any order, with any number of threads, final or running: the same bytes. */
+static void components_equal(const edx_pca_result *a, const edx_pca_result *b)
+{
+    assert_int_equal(a->rank, b->rank);
+    arrays_equal(&a->eigenvalues, &b->eigenvalues);
+    arrays_equal(&a->eigenvalues_noise_free, &b->eigenvalues_noise_free);
+    arrays_equal(&a->heldout_error, &b->heldout_error);
+    arrays_equal(&a->spectra, &b->spectra);
+    arrays_equal(&a->maps, &b->maps);
+    arrays_equal(&a->explained, &b->explained);
+}
+
+/* In any order, with any number of threads, final or running: the same bytes; of components where
+ * results are final. */
 static void order_and_threads_change_nothing(void **state)
 {
     static const int order[FRAMES] = {3, 0, 5, 1, 4, 2};
@@ -596,14 +608,21 @@ static void order_and_threads_change_nothing(void **state)
     (void)state;
     assert_int_equal(edx_pool_new(3, &pool, NULL), EDX_OK);
     assert_int_equal(edx_analysis_set_pool(b, pool, NULL), EDX_OK);
+    assert_int_equal(edx_analysis_set_decompose_pool(b, pool, NULL), EDX_OK);
     for (int f = 0; f < FRAMES; f++) {
         give_frame(b, order[f]);
         edx_analysis_update(b, &rb, NULL);
+        assert_int_equal(edx_analysis_decompose(b, &rb, NULL), EDX_OK);
+        assert_true(rb.has_pca);
     }
     edx_analysis_update(a, &ra, NULL);
     results_equal(&ra, &rb);
     assert_int_equal(edx_analysis_final(b, &rb, NULL), EDX_OK);
     results_equal(&ra, &rb);
+    edx_analysis_final(a, &ra, NULL);
+    assert_int_equal(edx_analysis_decompose(a, &ra, NULL), EDX_OK);
+    assert_int_equal(edx_analysis_decompose(b, &rb, NULL), EDX_OK);
+    components_equal(&ra.pca, &rb.pca);
     edx_analysis_free(&a);
     edx_analysis_free(&b);
     edx_pool_free(&pool);

@@ -1,0 +1,57 @@
+#include "analysis/linalg.h"
+
+#include <cblas.h>
+#include <lapacke.h>
+#include <math.h>
+
+void edx_linalg_init(void)
+{
+    openblas_set_num_threads(1);
+}
+
+void edx_linalg_inner(uint32_t n, uint32_t p, uint32_t q, const double *a, const double *b,
+                      double *out)
+{
+    cblas_dgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)p, (int)q, (int)n, 1, a, (int)p, b,
+                (int)q, 0, out, (int)q);
+}
+
+void edx_linalg_times(uint32_t n, uint32_t p, uint32_t q, double scale, const double *a,
+                      const double *b, double beta, double *out)
+{
+    cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, (int)n, (int)q, (int)p, scale, a, (int)p,
+                b, (int)q, beta, out, (int)q);
+}
+
+/* What dsyevd asks for, and its integers behind it. */
+static size_t work_doubles(uint32_t n)
+{
+    return 1 + 6 * (size_t)n + 2 * (size_t)n * n;
+}
+
+static size_t work_integers(uint32_t n)
+{
+    return 3 + 5 * (size_t)n;
+}
+
+size_t edx_linalg_eigen_work(uint32_t n)
+{
+    return work_doubles(n) + work_integers(n);
+}
+
+edx_status edx_linalg_eigen(uint32_t n, double *matrix, double *values, double *work,
+                            edx_error *err)
+{
+    lapack_int *integers = (lapack_int *)(void *)(work + work_doubles(n));
+
+    for (size_t i = 0; i < (size_t)n * n; i++)
+        if (!isfinite(matrix[i]))
+            return edx_fail(err, EDX_E_NUMERIC, "a matrix of %u x %u is not finite", n, n);
+    lapack_int info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'U', (lapack_int)n, matrix,
+                                          (lapack_int)n, values, work, (lapack_int)work_doubles(n),
+                                          integers, (lapack_int)work_integers(n));
+    if (info != 0)
+        return edx_fail(err, EDX_E_NUMERIC, "eigenvalues of %u x %u: LAPACK says %d", n, n,
+                        (int)info);
+    return EDX_OK;
+}

@@ -1,0 +1,28 @@
+/* Dense matrices: what BLAS and LAPACK do for us. All are rows of doubles, one after the other; a
+ * block is tall: many rows, few columns. Results do not depend on the number of threads. */
+#ifndef EDX_ANALYSIS_LINALG_H
+#define EDX_ANALYSIS_LINALG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/status.h"
+
+/* Makes BLAS work in its caller's thread alone, in the whole process: our products are too thin to
+ * be shared, and sums must keep their order. */
+void edx_linalg_init(void);
+
+/* out [p, q] = a' b with a [n, p] and b [n, q]. */
+void edx_linalg_inner(uint32_t n, uint32_t p, uint32_t q, const double *a, const double *b,
+                      double *out);
+/* out [n, q] = scale * a b + beta * out with a [n, p] and b [p, q]. */
+void edx_linalg_times(uint32_t n, uint32_t p, uint32_t q, double scale, const double *a,
+                      const double *b, double beta, double *out);
+/* Memory that edx_linalg_eigen works with, in doubles. */
+size_t edx_linalg_eigen_work(uint32_t n);
+/* Eigenvalues of a symmetric matrix [n, n], ascending; its rows become the eigenvectors. NUMERIC
+ * when it is not finite or nothing converges. */
+edx_status edx_linalg_eigen(uint32_t n, double *matrix, double *values, double *work,
+                            edx_error *err);
+
+#endif

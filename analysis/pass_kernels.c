@@ -1,0 +1,150 @@
+#include "analysis/pass_kernels.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <string.h>
+
+#define INLINE static inline __attribute__((always_inline))
+
+/* Whether no slot has a place above 0, as nearly always: a channel is its key then. */
+INLINE bool narrow(const edx_scene_row *row)
+{
+    uint64_t all = 0, four;
+    uint32_t i = 0;
+
+    for (; i + 4 <= row->n; i += 4) {
+        memcpy(&four, row->keys + i, sizeof four);
+        all |= four;
+    }
+    for (; i < row->n; i++)
+        all |= row->keys[i];
+    return (all & ~(EDX_ROW_CHANNEL * 0x0001000100010001u)) == 0;
+}
+
+/* Where the lanes of a slot's channel start, and its index in the values. */
+INLINE size_t at(const edx_scene_row *row, uint32_t i, bool all_narrow)
+{
+    return (size_t)(all_narrow ? row->keys[i] : row->keys[i] & EDX_ROW_CHANNEL) * EDX_PASS;
+}
+
+INLINE uint32_t worth(const edx_scene_row *row, uint32_t i, bool all_narrow)
+{
+    uint32_t place = all_narrow ? 0 : (uint32_t)row->keys[i] >> EDX_ROW_CHANNEL_BITS;
+    return place << 8 | row->digits[i];
+}
+
+/* The loops for vectors of one type, N of which make EDX_PASS lanes: two sums a turn, so that one
+ * addition need not wait for the other. */
+#define DEFINE_LOOPS(NAME, TARGET, VECTOR, N)                                                      \
+    typedef struct NAME##_lanes {                                                                  \
+        VECTOR part[N];                                                                            \
+    } NAME##_lanes;                                                                                \
+                                                                                                   \
+    TARGET INLINE NAME##_lanes NAME##_load(const float *from)                                      \
+    {                                                                                              \
+        NAME##_lanes to;                                                                           \
+        memcpy(&to, from, sizeof to);                                                              \
+        return to;                                                                                 \
+    }                                                                                              \
+                                                                                                   \
+    TARGET INLINE void NAME##_add(NAME##_lanes *sum, float value, const NAME##_lanes *x)           \
+    {                                                                                              \
+        for (int k = 0; k < (N); k++)                                                              \
+            sum->part[k] += value * x->part[k];                                                    \
+    }                                                                                              \
+                                                                                                   \
+    TARGET INLINE void NAME##_take(NAME##_lanes *sum, const edx_scene_row *row, uint32_t i,        \
+                                   const float *values, const float *w, bool all_narrow)           \
+    {                                                                                              \
+        NAME##_lanes x = NAME##_load(w + at(row, i, all_narrow));                                  \
+        NAME##_add(sum, values[worth(row, i, all_narrow)], &x);                                    \
+    }                                                                                              \
+                                                                                                   \
+    TARGET INLINE void NAME##_sum(const edx_scene_row *row, const float *values, const float *w,   \
+                                  float *sum, bool all_narrow)                                     \
+    {                                                                                              \
+        NAME##_lanes even = NAME##_load(sum), odd = {{{0}}};                                       \
+        uint32_t i = 0;                                                                            \
+        for (; i + 1 < row->n; i += 2) {                                                           \
+            NAME##_take(&even, row, i, values, w, all_narrow);                                     \
+            NAME##_take(&odd, row, i + 1, values, w, all_narrow);                                  \
+        }                                                                                          \
+        if (i < row->n)                                                                            \
+            NAME##_take(&even, row, i, values, w, all_narrow);                                     \
+        for (int k = 0; k < (N); k++)                                                              \
+            even.part[k] += odd.part[k];                                                           \
+        memcpy(sum, &even, sizeof even);                                                           \
+    }                                                                                              \
+                                                                                                   \
+    TARGET INLINE void NAME##_put(const edx_scene_row *row, const float *values, const float *u,   \
+                                  float *y, bool all_narrow)                                       \
+    {                                                                                              \
+        NAME##_lanes x = NAME##_load(u);                                                           \
+        for (uint32_t i = 0; i < row->n; i++) {                                                    \
+            float *to = y + at(row, i, all_narrow);                                                \
+            NAME##_lanes sum = NAME##_load(to);                                                    \
+            NAME##_add(&sum, values[worth(row, i, all_narrow)], &x);                               \
+            memcpy(to, &sum, sizeof sum);                                                          \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    TARGET static void NAME##_dot(const edx_scene_row *row, const float *values, const float *w,   \
+                                  float *sum)                                                      \
+    {                                                                                              \
+        if (narrow(row))                                                                           \
+            NAME##_sum(row, values, w, sum, true);                                                 \
+        else                                                                                       \
+            NAME##_sum(row, values, w, sum, false);                                                \
+    }                                                                                              \
+                                                                                                   \
+    TARGET static void NAME##_spread(const edx_scene_row *row, const float *values,                \
+                                     const float *u, float *y)                                     \
+    {                                                                                              \
+        if (narrow(row))                                                                           \
+            NAME##_put(row, values, u, y, true);                                                   \
+        else                                                                                       \
+            NAME##_put(row, values, u, y, false);                                                  \
+    }                                                                                              \
+                                                                                                   \
+    static const edx_pass_kernel NAME##_kernel = {NAME##_dot, NAME##_spread};
+
+typedef float four __attribute__((vector_size(16)));
+DEFINE_LOOPS(plain, , four, 4)
+
+#ifdef __x86_64__
+
+typedef float eight __attribute__((vector_size(32)));
+typedef float sixteen __attribute__((vector_size(64)));
+DEFINE_LOOPS(avx2, __attribute__((target("avx2,fma"))), eight, 2)
+DEFINE_LOOPS(avx512, __attribute__((target("avx512f,avx512bw,avx512vl"))), sixteen, 1)
+
+const edx_pass_kernel *edx_pass_kernel_get(edx_kernel_set set)
+{
+    if (set == EDX_KERNEL_PLAIN)
+        return &plain_kernel;
+    if (set == EDX_KERNEL_AVX2)
+        return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") ? &avx2_kernel
+                                                                               : NULL;
+    return __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") ? &avx512_kernel
+                                                                                    : NULL;
+}
+
+#else
+
+const edx_pass_kernel *edx_pass_kernel_get(edx_kernel_set set)
+{
+    return set == EDX_KERNEL_PLAIN ? &plain_kernel : NULL;
+}
+
+#endif
+
+const edx_pass_kernel *edx_pass_kernel_best(void)
+{
+    const edx_pass_kernel *best = NULL;
+
+    for (edx_kernel_set set = EDX_KERNEL_PLAIN; set < EDX_KERNELS; set++) {
+        const edx_pass_kernel *kernel = edx_pass_kernel_get(set);
+        best = kernel == NULL ? best : kernel;
+    }
+    return best;
+}

@@ -1,0 +1,55 @@
+/* The counts that multivariate analysis works on: analysis pixels x analysis channels, sparse, all
+ * of them and fold by fold. */
+#ifndef EDX_ANALYSIS_SPARSE_H
+#define EDX_ANALYSIS_SPARSE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "analysis/pool.h"
+#include "analysis/scene.h"
+#include "proto/frame.h"
+#include "proto/status.h"
+
+/* Frame f belongs to fold f modulo this: independent measurements of the same thing, interleaved so
+ * that what changes slowly is the same in all. */
+#define EDX_FOLDS 10u
+
+typedef struct edx_sparse edx_sparse;
+
+/* A scan of rows x cols pixels and channels channels, bin_pixels x bin_pixels and bin_energy of
+ * them to one; only scan channels lo .. hi - 1 are taken, the other analysis channels stay empty.
+ */
+typedef struct edx_sparse_shape {
+    uint32_t rows, cols, channels;
+    uint32_t bin_pixels, bin_energy;
+    uint32_t lo, hi;
+} edx_sparse_shape;
+
+/* RANGE for a bin of nothing or wider than the scan, NOMEM. */
+edx_status edx_sparse_new(const edx_sparse_shape *shape, edx_sparse **out, edx_error *err);
+void edx_sparse_free(edx_sparse **sparse);
+/* Lets pool (the caller's; NULL: none) share the work of adding. NOMEM. */
+edx_status edx_sparse_set_pool(edx_sparse *sparse, edx_pool *pool, edx_error *err);
+
+/* Adds events of rows row ... of a scan frame as edx_scene_add does. Without memory (NOMEM) the
+ * counts are stale until rebuilt. */
+edx_status edx_sparse_add(edx_sparse *sparse, uint64_t frame, uint32_t row,
+                          const edx_events *events, edx_error *err);
+bool edx_sparse_stale(const edx_sparse *sparse);
+/* Starts anew from all counts of a scene. Which frame a count came with is not kept there: the
+ * folds are empty again. NOMEM leaves it stale. */
+edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_error *err);
+/* Puts all counts into ascending order (analysis/scene_rows.h). */
+void edx_sparse_sort(edx_sparse *sparse);
+
+const edx_sparse_shape *edx_sparse_shape_of(const edx_sparse *sparse);
+uint32_t edx_sparse_pixels(const edx_sparse *sparse);
+uint32_t edx_sparse_channels(const edx_sparse *sparse);
+const edx_scene *edx_sparse_total(const edx_sparse *sparse);
+/* NULL while no frame of the fold came. */
+const edx_scene *edx_sparse_fold(const edx_sparse *sparse, uint32_t fold);
+/* Scan pixels that the frames of a fold covered; of fold EDX_FOLDS, those that are in no fold. */
+uint64_t edx_sparse_exposure(const edx_sparse *sparse, uint32_t fold);
+
+#endif

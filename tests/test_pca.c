@@ -1,0 +1,337 @@
+/* Binned sparse counts and their principal components where they are hard: next to nothing, larger
+ * counts than a slot holds, every instruction set, any number of threads. tests/test_pca.py
+ * compares with numpy. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "analysis/pass_kernels.h"
+#include "analysis/pca.h"
+#include "analysis/scene_rows.h"
+#include "analysis/sparse.h"
+
+enum { ROWS = 7, COLS = 9, PIXELS = ROWS * COLS, CHANNELS = 130, M = 16 };
+enum { BIN = 4, PIX = 2, E = CHANNELS / BIN, R = ROWS / PIX, C = COLS / PIX, P = R * C };
+
+static const uint64_t seed = 20241117;
+static uint64_t state_of_chance;
+
+static uint32_t chance(uint32_t below)
+{
+    state_of_chance ^= state_of_chance >> 12;
+    state_of_chance ^= state_of_chance << 25;
+    state_of_chance ^= state_of_chance >> 27;
+    return (uint32_t)((state_of_chance * 0x2545F4914F6CDD1DULL) >> 33) % below;
+}
+
+/* Events made of dense counts, entry by entry, weighted or one by one. */
+typedef struct made {
+    edx_events events;
+    uint32_t offsets[PIXELS + 1];
+    uint16_t channels[1 << 16];
+    uint32_t weights[1 << 16];
+} made;
+
+static made one;
+
+static void make_events(uint32_t rows, uint32_t most, bool weighted)
+{
+    uint32_t n = 0;
+    for (uint32_t p = 0; p < rows * COLS; p++) {
+        one.offsets[p] = n;
+        for (uint32_t i = chance(most); i > 0; i--) {
+            one.weights[n] = weighted ? 1 + chance(3) * chance(70000) : 1;
+            one.channels[n++] = (uint16_t)(chance(2) ? chance(CHANNELS) : 40 + chance(9));
+        }
+    }
+    one.offsets[rows * COLS] = n;
+    one.events =
+        (edx_events){rows * COLS, one.offsets, one.channels, weighted ? one.weights : NULL};
+}
+
+static edx_sparse *new_sparse(uint32_t pix, uint32_t bin, uint32_t lo, uint32_t hi)
+{
+    const edx_sparse_shape shape = {ROWS, COLS, CHANNELS, pix, bin, lo, hi};
+    edx_sparse *s = NULL;
+    assert_int_equal(edx_sparse_new(&shape, &s, NULL), EDX_OK);
+    return s;
+}
+
+/* ---- binned counts ---- */
+
+static uint64_t truth[EDX_FOLDS + 1][P][E];
+
+static void count_truth(uint64_t frame, uint32_t row, uint32_t lo, uint32_t hi)
+{
+    for (uint32_t p = 0; p < one.events.pixels; p++)
+        for (uint32_t i = one.offsets[p]; i < one.offsets[p + 1]; i++) {
+            uint32_t y = (row + p / COLS) / PIX, x = p % COLS / PIX, c = one.channels[i];
+            if (y >= R || x >= C || c / BIN >= E || c < lo || c >= hi)
+                continue;
+            truth[frame % EDX_FOLDS][y * C + x][c / BIN] += one.weights[i];
+            truth[EDX_FOLDS][y * C + x][c / BIN] += one.weights[i];
+        }
+}
+
+static void assert_counts(const edx_scene *scene, uint64_t expected[P][E])
+{
+    static uint32_t dense[P * E];
+    edx_scene_dense(scene, 0, P, dense);
+    for (uint32_t i = 0; i < P * E; i++)
+        assert_int_equal(dense[i], expected[i / E][i % E]);
+}
+
+static void binned_counts_are_those_of_the_frames(void **state)
+{
+    (void)state;
+    edx_sparse *s = new_sparse(PIX, BIN, 9, 118);
+    edx_scene *full = NULL;
+    memset(truth, 0, sizeof truth);
+    assert_int_equal(edx_scene_new(ROWS, COLS, CHANNELS, &full, NULL), EDX_OK);
+    for (uint64_t f = 0; f < 24; f++) {
+        uint32_t row = f % 3 == 0 ? 0 : chance(ROWS), rows = f % 3 == 0 ? ROWS : ROWS - row;
+        make_events(rows, 30, f % 2 == 1);
+        assert_int_equal(edx_sparse_add(s, f, row, &one.events, NULL), EDX_OK);
+        assert_int_equal(edx_scene_add(full, row, &one.events, NULL), EDX_OK);
+        count_truth(f, row, 9, 118);
+    }
+    for (int sorted = 0; sorted < 2; sorted++) {
+        assert_counts(edx_sparse_total(s), truth[EDX_FOLDS]);
+        for (uint32_t f = 0; f < EDX_FOLDS; f++)
+            assert_counts(edx_sparse_fold(s, f), truth[f]);
+        edx_sparse_sort(s);
+    }
+    assert_int_equal(edx_sparse_rebuild(s, full, NULL), EDX_OK);
+    assert_false(edx_sparse_stale(s));
+    assert_counts(edx_sparse_total(s), truth[EDX_FOLDS]);
+    assert_null(edx_sparse_fold(s, 0));
+    edx_scene_free(&full);
+    edx_sparse_free(&s);
+}
+
+static void sorted_counts_forget_how_they_came(void **state)
+{
+    (void)state;
+    edx_sparse *a = new_sparse(1, 1, 0, CHANNELS), *b = new_sparse(1, 1, 0, CHANNELS);
+    for (int turn = 0; turn < 2; turn++)
+        for (uint64_t f = 0; f < 8; f++) {
+            state_of_chance = seed + (turn == 0 ? f : 7 - f);
+            make_events(ROWS, 40, f % 2 == (uint64_t)turn);
+            assert_int_equal(edx_sparse_add(turn ? b : a, f, 0, &one.events, NULL), EDX_OK);
+        }
+    edx_sparse_sort(a);
+    edx_sparse_sort(b);
+    for (uint32_t p = 0; p < PIXELS; p++) {
+        edx_scene_row x = edx_scene_row_at(edx_sparse_total(a), p);
+        edx_scene_row y = edx_scene_row_at(edx_sparse_total(b), p);
+        assert_int_equal(x.n, y.n);
+        if (x.n == 0)
+            continue;
+        assert_memory_equal(x.keys, y.keys, x.n * sizeof *x.keys);
+        assert_memory_equal(x.digits, y.digits, x.n);
+    }
+    edx_sparse_free(&a);
+    edx_sparse_free(&b);
+}
+
+/* ---- the loops ---- */
+
+/* Sums of one pixel by the definition. */
+static void dot_by_definition(const edx_scene *scene, uint32_t pixel, const float *w, double *sum)
+{
+    static uint32_t dense[CHANNELS];
+    edx_scene_dense(scene, pixel, 1, dense);
+    for (uint32_t k = 0; k < EDX_PASS; k++) {
+        sum[k] = 0;
+        for (uint32_t c = 0; c < CHANNELS; c++)
+            sum[k] += (double)dense[c] * (double)w[c * EDX_PASS + k];
+    }
+}
+
+static void check_loops(const edx_pass_kernel *kernel, const edx_scene *scene, const float *values)
+{
+    static _Alignas(64) float w[CHANNELS * EDX_PASS], y[CHANNELS * EDX_PASS];
+    _Alignas(64) float u[EDX_PASS];
+    double expected[EDX_PASS];
+    static uint32_t dense[CHANNELS];
+    for (uint32_t i = 0; i < CHANNELS * EDX_PASS; i++)
+        w[i] = (float)(1 + chance(1000)) / 1000;
+    for (uint32_t p = 0; p < PIXELS; p++) {
+        edx_scene_row row = edx_scene_row_at(scene, p);
+        dot_by_definition(scene, p, w, expected);
+        memset(u, 0, sizeof u);
+        kernel->dot(&row, values, w, u);
+        for (uint32_t k = 0; k < EDX_PASS; k++)
+            assert_true(fabs((double)u[k] - expected[k]) <= 2e-6 * expected[k]);
+        memset(y, 0, sizeof y);
+        kernel->spread(&row, values, w, y);
+        edx_scene_dense(scene, p, 1, dense);
+        for (uint32_t i = 0; i < CHANNELS * EDX_PASS; i++) {
+            double product = (double)dense[i / EDX_PASS] * (double)w[i % EDX_PASS];
+            assert_true(fabs((double)y[i] - product) <= 1e-6 * product);
+        }
+    }
+}
+
+static void loops_are_right_in_every_instruction_set(void **state)
+{
+    (void)state;
+    float values[EDX_PASS_VALUES];
+    edx_sparse *s = new_sparse(1, 1, 0, CHANNELS);
+    for (uint32_t i = 0; i < EDX_PASS_VALUES; i++)
+        values[i] = (float)ldexp(i % 256, (int)(i / 256) * 8);
+    for (uint64_t f = 0; f < 6; f++) {
+        make_events(ROWS, 60, f % 2 == 1);
+        assert_int_equal(edx_sparse_add(s, f, 0, &one.events, NULL), EDX_OK);
+    }
+    for (edx_kernel_set set = EDX_KERNEL_PLAIN; set < EDX_KERNELS; set++)
+        if (edx_pass_kernel_get(set) != NULL)
+            check_loops(edx_pass_kernel_get(set), edx_sparse_total(s), values);
+    edx_sparse_free(&s);
+}
+
+/* ---- components of next to nothing ---- */
+
+/* One frame of count counts in each of n voxels, and its components. */
+static edx_pca *components_of(edx_sparse *s, const uint32_t (*voxels)[2], uint32_t n,
+                              uint32_t count, bool fixed)
+{
+    edx_pca *p = NULL;
+    uint32_t at = 0;
+    for (uint32_t pixel = 0; pixel < PIXELS; pixel++) {
+        one.offsets[pixel] = at;
+        for (uint32_t i = 0; i < n; i++)
+            if (voxels[i][0] == pixel) {
+                one.channels[at] = (uint16_t)voxels[i][1];
+                one.weights[at++] = count;
+            }
+    }
+    one.offsets[PIXELS] = at;
+    one.events = (edx_events){PIXELS, one.offsets, one.channels, one.weights};
+    assert_int_equal(edx_sparse_add(s, 0, 0, &one.events, NULL), EDX_OK);
+    assert_int_equal(edx_pca_new(PIXELS, CHANNELS, M, &p, NULL), EDX_OK);
+    for (int turn = 0; turn < 3; turn++)
+        assert_int_equal(edx_pca_update(p, edx_sparse_total(s), fixed, NULL), EDX_OK);
+    return p;
+}
+
+/* As many components as there can be, of the eigenvalues expected; 0 beyond; nothing that is not
+ * finite. */
+static void assert_components(edx_pca *p, const edx_sparse *s, const double *expected, uint32_t n)
+{
+    static float spectra[M * CHANNELS], maps[M * PIXELS];
+    double sum = 0;
+    assert_int_equal(edx_pca_possible(p), n);
+    for (uint32_t j = 0; j < M; j++) {
+        double value = j < n ? expected[j] : 0;
+        assert_true(fabs(edx_pca_eigenvalues(p)[j] - value) <= 1e-6);
+        sum += value;
+    }
+    assert_true(fabs(edx_pca_sum(p) - sum) <= 1e-6);
+    edx_pca_vectors(p, edx_sparse_total(s), M, spectra, maps);
+    for (uint32_t j = 0; j < M; j++) {
+        double spectrum = 0, map = 0;
+        for (uint32_t c = 0; c < CHANNELS; c++)
+            spectrum += (double)spectra[j * CHANNELS + c] * (double)spectra[j * CHANNELS + c];
+        for (uint32_t i = 0; i < PIXELS; i++)
+            map += (double)maps[j * PIXELS + i] * (double)maps[j * PIXELS + i];
+        assert_true(fabs(spectrum - (j < n ? 1 : 0)) <= 1e-6);
+        assert_true(fabs(map - (j < n ? expected[j] : 0)) <= 1e-6);
+    }
+}
+
+/* Voxels, counts in each, and the eigenvalues: those of blocks that share no row and no column are
+ * 1 each; [[1 1] [1 0]] has 1/4 beside. */
+static const struct {
+    uint32_t n, voxels[4][2], possible;
+    double eigenvalues[4];
+} cases[] = {
+    {1, {{5, 7}}, 1, {1}},
+    {3, {{0, 129}, {5, 129}, {62, 129}}, 1, {1}},
+    {3, {{5, 0}, {5, 77}, {5, 129}}, 1, {1}},
+    {3, {{5, 0}, {6, 77}, {62, 129}}, 3, {1, 1, 1}},
+    {3, {{5, 7}, {5, 8}, {6, 7}}, 2, {1, 0.25}},
+};
+
+static void next_to_nothing_has_its_components(void **state)
+{
+    (void)state;
+    static const uint32_t counts[] = {1, 3, 300, 70000000};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        for (size_t k = 0; k < 8; k++) {
+            edx_sparse *s = new_sparse(1, 1, 0, CHANNELS);
+            edx_pca *p = components_of(s, cases[i].voxels, cases[i].n, counts[k / 2], k % 2);
+            assert_components(p, s, cases[i].eigenvalues, cases[i].possible);
+            edx_pca_free(&p);
+            edx_sparse_free(&s);
+        }
+}
+
+static void no_counts_are_an_error(void **state)
+{
+    (void)state;
+    edx_sparse *s = new_sparse(1, 1, 0, CHANNELS);
+    edx_pca *p = NULL;
+    edx_error err = {0};
+    assert_int_equal(edx_pca_new(PIXELS, CHANNELS, M, &p, NULL), EDX_OK);
+    assert_int_equal(edx_pca_update(p, edx_sparse_total(s), false, &err), EDX_E_STATE);
+    assert_int_equal(edx_pca_update(p, edx_sparse_total(s), true, &err), EDX_E_STATE);
+    edx_pca_free(&p);
+    assert_int_equal(edx_pca_new(PIXELS, CHANNELS, 0, &p, NULL), EDX_E_RANGE);
+    assert_int_equal(edx_pca_new(PIXELS, CHANNELS, 65, &p, NULL), EDX_E_RANGE);
+    assert_null(p);
+    edx_sparse_free(&s);
+}
+
+/* What grows from one count to many finds every component that there is in the end. */
+static void components_appear_as_counts_come(void **state)
+{
+    (void)state;
+    edx_sparse *s = new_sparse(1, 1, 0, CHANNELS);
+    edx_pca *live = NULL, *fixed = NULL;
+    assert_int_equal(edx_pca_new(PIXELS, CHANNELS, M, &live, NULL), EDX_OK);
+    assert_int_equal(edx_pca_new(PIXELS, CHANNELS, M, &fixed, NULL), EDX_OK);
+    for (uint64_t f = 0; f < 40; f++) {
+        uint32_t n = 0;
+        for (uint32_t p = 0; p < PIXELS; p++) {
+            one.offsets[p] = n;
+            for (uint32_t i = 0; i < (f < 3 ? p == f : 12); i++)
+                one.channels[n++] = (uint16_t)((p % 4) * 30 + chance(30));
+        }
+        one.offsets[PIXELS] = n;
+        one.events = (edx_events){PIXELS, one.offsets, one.channels, NULL};
+        assert_int_equal(edx_sparse_add(s, f, 0, &one.events, NULL), EDX_OK);
+        assert_int_equal(edx_pca_update(live, edx_sparse_total(s), false, NULL), EDX_OK);
+    }
+    assert_int_equal(edx_pca_update(fixed, edx_sparse_total(s), true, NULL), EDX_OK);
+    assert_int_equal(edx_pca_significant(live), 4); /* four blocks: eigenvalues of 1 */
+    assert_int_equal(edx_pca_significant(fixed), 4);
+    for (uint32_t j = 0; j < 4; j++)
+        assert_true(fabs(edx_pca_eigenvalues(live)[j] - 1) <= 1e-4);
+    assert_int_equal(edx_pca_possible(live), M);
+    edx_pca_free(&live);
+    edx_pca_free(&fixed);
+    edx_sparse_free(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(binned_counts_are_those_of_the_frames),
+        cmocka_unit_test(sorted_counts_forget_how_they_came),
+        cmocka_unit_test(loops_are_right_in_every_instruction_set),
+        cmocka_unit_test(next_to_nothing_has_its_components),
+        cmocka_unit_test(no_counts_are_an_error),
+        cmocka_unit_test(components_appear_as_counts_come),
+    };
+    printf("seed %llu\n", (unsigned long long)seed);
+    state_of_chance = seed;
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
