@@ -64,7 +64,11 @@ edx_analyst *edx_analyst_new(const edx_limits *limits, edx_log *log, edx_reporte
         return NULL;
     }
     pthread_mutex_init(&a->mutex, NULL);
-    pthread_cond_init(&a->wake, NULL);
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&a->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     a->log = log;
     a->report = report;
     a->context = context;
@@ -273,13 +277,28 @@ edx_status edx_analyst_give(edx_analyst *analyst, edx_task *task)
     return EDX_OK;
 }
 
-/* The next task; false when none waits and wait is not wanted. */
-static bool pop(edx_analyst *a, bool wait, edx_task *task)
+/* Waits for a task: ms < 0 for ever. With the mutex held. */
+static void wait_for_task(edx_analyst *a, int64_t ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += (long)(ms % 1000) * 1000000;
+    until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    int rc = 0;
+    while (a->n == 0 && rc == 0) {
+        rc = ms < 0 ? pthread_cond_wait(&a->wake, &a->mutex)
+                    : pthread_cond_timedwait(&a->wake, &a->mutex, &until);
+    }
+}
+
+/* The next task; false when none comes within ms (below 0: however long it takes). */
+static bool pop(edx_analyst *a, int64_t ms, edx_task *task)
 {
     pthread_mutex_lock(&a->mutex);
-    a->busy = !wait;
-    while (wait && a->n == 0) {
-        pthread_cond_wait(&a->wake, &a->mutex);
+    a->busy = ms >= 0;
+    if (ms != 0) {
+        wait_for_task(a, ms);
     }
     const bool got = a->n > 0;
     if (got) {
@@ -294,19 +313,35 @@ static bool pop(edx_analyst *a, bool wait, edx_task *task)
     return got;
 }
 
+#define QUIET_MS 4       /* maps leave before the components take every processor */
+#define COMPONENTS_S 1.0 /* frames that leave no pause hold the components up no longer than this  \
+                          */
+
 static void *work(void *argument)
 {
     edx_analyst *a = argument;
     bool quit = false;
+    bool due = true; /* the components are older than the maps */
+    double since = unix_time();
     while (!quit) {
         edx_task task;
-        if (!pop(a, !a->changed, &task)) {
-            edx_analyst_update(a, unix_time());
+        if (pop(a, a->changed ? 0 : due ? QUIET_MS : -1, &task)) {
+            quit = task.kind == EDX_TASK_QUIT;
+            execute(a, &task);
+            edx_task_clear(&task);
             continue;
         }
-        quit = task.kind == EDX_TASK_QUIT;
-        execute(a, &task);
-        edx_task_clear(&task);
+        const bool quiet = !a->changed;
+        const double now = unix_time();
+        if (!quiet) {
+            edx_analyst_update(a, now);
+            since = due ? since : now;
+            due = true;
+        }
+        if (due && (quiet || now - since > COMPONENTS_S)) {
+            edx_run_decompose(a->run);
+            due = false;
+        }
     }
     return NULL;
 }

@@ -36,6 +36,8 @@ struct edx_run {
     waiting waiting[EDX_WAITING_FRAMES];
     bool profile_failed, components_failed;
     edx_result_head head; /* of the newest results */
+    edx_results results;
+    bool updated; /* results are of the counts as they stand */
 };
 
 #define MAX_THREADS 8
@@ -92,6 +94,7 @@ void edx_run_free(edx_run **run)
 
 void edx_run_forget(edx_run *run)
 {
+    run->updated = false;
     edx_analysis_free(&run->analysis);
     for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
         run->waiting[i].used = false;
@@ -159,6 +162,7 @@ edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folde
 
 edx_status edx_run_configure(edx_run *run, const edx_settings *settings, edx_error *err)
 {
+    run->updated = false;
     run->profile_failed = false;
     edx_settings fitted = *settings;
     narrow_bins(run, &fitted);
@@ -221,6 +225,7 @@ static edx_status wait_rows(edx_run *run, uint64_t frame, const void *body, size
 
 static edx_status add(edx_run *run, const edx_frame *frame, edx_error *err)
 {
+    run->updated = false;
     edx_events events;
     const edx_status status = edx_events_from_frame(run->events, frame, &events, err);
     return status ? status : edx_analysis_add(run->analysis, frame, &events, err);
@@ -366,7 +371,13 @@ static void for_each_result(edx_run *run, edx_results *results, double t,
         edx_profile_write(run->pack, &line);
         each(run, EDX_PROFILE, context);
     }
-    if (decompose(run, results)) { /* last: what takes longest */
+}
+
+static void for_components(edx_run *run, edx_results *results,
+                           void each(edx_run *run, edx_result_topic topic, void *context),
+                           void *context)
+{
+    if (decompose(run, results)) {
         edx_pca_write(run->pack, &results->pca);
         each(run, EDX_PCA, context);
     }
@@ -380,15 +391,24 @@ static void publish_each(edx_run *run, edx_result_topic topic, void *context)
 
 edx_status edx_run_update(edx_run *run, double t, edx_error *err)
 {
-    edx_results results;
+    run->updated = false;
     if (!run->analysis) {
         return edx_fail(err, EDX_E_STATE, "no acquisition");
     }
-    const edx_status status = edx_analysis_update(run->analysis, &results, err);
+    const edx_status status = edx_analysis_update(run->analysis, &run->results, err);
     if (status == EDX_OK) {
-        for_each_result(run, &results, t, publish_each, NULL);
+        for_each_result(run, &run->results, t, publish_each, NULL);
+        run->updated = true;
     }
     return status;
+}
+
+void edx_run_decompose(edx_run *run)
+{
+    if (run->analysis && run->updated) {
+        run->updated = false;
+        for_components(run, &run->results, publish_each, NULL);
+    }
 }
 
 uint64_t edx_run_newest(const edx_run *run)
@@ -486,6 +506,7 @@ static edx_status store_files(edx_run *run, const stored *s, edx_error *err)
 edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closing *closing,
                         edx_error *err)
 {
+    run->updated = false;
     edx_results results;
     stored s = {.publish = true};
     if (!run->analysis) {
@@ -496,6 +517,7 @@ edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closi
         return status;
     }
     for_each_result(run, &results, t, store_each, &s);
+    for_components(run, &results, store_each, &s);
     store_status(run, t, state, closing, &s);
     if (s.failed) {
         status = edx_fail(err, EDX_E_NOMEM, "no memory to store results");

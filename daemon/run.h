@@ -41,8 +41,10 @@ edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_pla
 /* Sums frames that wait as they are. */
 void edx_run_place(edx_run *run, const edx_placement *placement);
 
-/* Analyses what is summed and publishes it under time t. */
+/* Analyses what is summed and publishes it under time t, but for the components. */
 edx_status edx_run_update(edx_run *run, double t, edx_error *err);
+/* Finds and publishes the components of what was last updated; nothing where frames came since. */
+void edx_run_decompose(edx_run *run);
 /* The final analysis, published and written into the folder. */
 edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closing *closing,
                         edx_error *err);
