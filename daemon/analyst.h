@@ -1,6 +1,6 @@
 /* The thread that owns the sums. Tasks in, reports out; it takes every task that waits, then
- * analyses once. Without start, tasks are carried out at once in the caller's thread: offline and
- * at restart. */
+ * analyses once, and finds the components when no more come. Without start, tasks are carried out
+ * at once in the caller's thread: offline and at restart. */
 #ifndef EDX_DAEMON_ANALYST_H
 #define EDX_DAEMON_ANALYST_H
 
