@@ -313,9 +313,10 @@ static bool pop(edx_analyst *a, int64_t ms, edx_task *task)
     return got;
 }
 
-#define QUIET_MS 4       /* maps leave before the components take every processor */
-#define COMPONENTS_S 1.0 /* frames that leave no pause hold the components up no longer than this  \
-                          */
+/* Maps leave before the components take every processor; frames that leave no pause hold the
+ * components up no longer than COMPONENTS_S. */
+#define QUIET_MS 4
+#define COMPONENTS_S 1.0
 
 static void *work(void *argument)
 {

@@ -40,21 +40,29 @@ typedef struct source {
 static bool grow(edx_conftext *text, size_t more)
 {
     const size_t needed = text->size + more + 1;
-    if (text->status == EDX_OK && needed > MAX_BYTES) {
+    if (text->status != EDX_OK) {
+        return false;
+    }
+    if (needed > MAX_BYTES) {
         text->status = EDX_E_RANGE;
+        return false;
     }
-    if (text->status == EDX_OK && needed > text->room) {
-        char *data = realloc(text->data, 2 * needed);
-        text->status = data ? EDX_OK : EDX_E_NOMEM;
-        text->data = data ? data : text->data;
-        text->room = data ? 2 * needed : text->room;
+    if (needed <= text->room) {
+        return true;
     }
-    return text->status == EDX_OK;
+    char *data = realloc(text->data, 2 * needed);
+    if (!data) {
+        text->status = EDX_E_NOMEM;
+        return false;
+    }
+    text->data = data;
+    text->room = 2 * needed;
+    return true;
 }
 
 static void put(edx_conftext *text, const char *bytes, size_t n)
 {
-    if (!grow(text, n)) {
+    if (!grow(text, n) || !text->data) {
         return;
     }
     memcpy(text->data + text->size, bytes, n);
@@ -82,11 +90,14 @@ static void take(edx_conftext *text, source *s, size_t n)
 static void mark(edx_conftext *text, const source *s)
 {
     span *spans = realloc(text->spans, (text->n_spans + 1) * sizeof *spans);
-    char *file = s->file ? strdup(s->file) : NULL;
-    text->spans = spans ? spans : text->spans;
-    if (!spans || (s->file && !file)) {
+    if (!spans) {
         text->status = EDX_E_NOMEM;
-        free(file);
+        return;
+    }
+    text->spans = spans;
+    char *file = s->file ? strdup(s->file) : NULL;
+    if (s->file && !file) {
+        text->status = EDX_E_NOMEM;
         return;
     }
     text->spans[text->n_spans++] = (span){.first = text->line, .at = s->line, .file = file};

@@ -12,7 +12,7 @@ typedef struct edx_conftext edx_conftext;
  * name file and line. */
 edx_status edx_conftext_file(const char *path, edx_conftext **out, edx_error *err);
 /* A text that includes nothing. */
-edx_status edx_conftext_text(const char *text, edx_conftext **out, edx_error *err);
+edx_status edx_conftext_text(const char *bytes, edx_conftext **out, edx_error *err);
 void edx_conftext_free(edx_conftext **text);
 
 const char *edx_conftext_get(const edx_conftext *text);
