@@ -225,6 +225,7 @@ class Judge:
         self.now, self.known = None, {}
         self.bad = 0
         self.now_bytes = None
+        self.waits = []  # (acq, topic, raw) without a begin so far
 
     def begin(self, acq, body, raw):
         if raw == self.now_bytes:
@@ -256,10 +257,15 @@ class Judge:
         if topic == b"edx.begin":
             return self.begin(acq, body, raw)
         if acq not in self.known:
+            self.waits.append((acq, topic, raw))
             return "waiting"
         return self.end(body) if topic == b"edx.end" else self.known[acq].take(body)
 
     def message(self, topic, raw):
         verdict = self.judge(topic, raw)
         self.bad += verdict == "bad"
+        if verdict == "begin":  # what waited for it is judged now
+            waited, self.waits = self.waits, []
+            for _, *message in waited:
+                self.message(*message)
         return verdict
