@@ -23,6 +23,14 @@ void edx_linalg_times(uint32_t n, uint32_t p, uint32_t q, double scale, const do
                 b, (int)q, beta, out, (int)q);
 }
 
+static edx_status check_finite(uint32_t n, const double *matrix, edx_error *err)
+{
+    for (size_t i = 0; i < (size_t)n * n; i++)
+        if (!isfinite(matrix[i]))
+            return edx_fail(err, EDX_E_NUMERIC, "a matrix of %u x %u is not finite", n, n);
+    return EDX_OK;
+}
+
 /* What dsyevd asks for, and its integers behind it. */
 static size_t work_doubles(uint32_t n)
 {
@@ -44,9 +52,9 @@ edx_status edx_linalg_eigen(uint32_t n, double *matrix, double *values, double *
 {
     lapack_int *integers = (lapack_int *)(void *)(work + work_doubles(n));
 
-    for (size_t i = 0; i < (size_t)n * n; i++)
-        if (!isfinite(matrix[i]))
-            return edx_fail(err, EDX_E_NUMERIC, "a matrix of %u x %u is not finite", n, n);
+    edx_status status = check_finite(n, matrix, err);
+    if (status != EDX_OK)
+        return status;
     lapack_int info = LAPACKE_dsyevd_work(LAPACK_COL_MAJOR, 'V', 'U', (lapack_int)n, matrix,
                                           (lapack_int)n, values, work, (lapack_int)work_doubles(n),
                                           integers, (lapack_int)work_integers(n));
@@ -54,4 +62,38 @@ edx_status edx_linalg_eigen(uint32_t n, double *matrix, double *values, double *
         return edx_fail(err, EDX_E_NUMERIC, "eigenvalues of %u x %u: LAPACK says %d", n, n,
                         (int)info);
     return EDX_OK;
+}
+
+edx_status edx_linalg_cholesky(uint32_t n, double *matrix, edx_error *err)
+{
+    edx_status status = check_finite(n, matrix, err);
+
+    if (status != EDX_OK || n == 0)
+        return status;
+    lapack_int info = LAPACKE_dpotrf_work(LAPACK_COL_MAJOR, 'U', (lapack_int)n, matrix,
+                                          (lapack_int)n); /* our rows are its columns */
+    if (info != 0)
+        return edx_fail(err, EDX_E_NUMERIC, "a matrix of %u x %u is not positive definite (row %d)",
+                        n, n, (int)info);
+    return EDX_OK;
+}
+
+static void triangular(CBLAS_TRANSPOSE transpose, uint32_t n, const double *factor,
+                       uint32_t columns, double *b)
+{
+    cblas_dtrsm(CblasRowMajor, CblasLeft, CblasLower, transpose, CblasNonUnit, (int)n, (int)columns,
+                1, factor, (int)n, b, (int)columns);
+}
+
+void edx_linalg_forward(uint32_t n, const double *factor, uint32_t columns, double *b)
+{
+    if (n > 0 && columns > 0)
+        triangular(CblasNoTrans, n, factor, columns, b);
+}
+
+void edx_linalg_solve(uint32_t n, const double *factor, uint32_t columns, double *b)
+{
+    edx_linalg_forward(n, factor, columns, b);
+    if (n > 0 && columns > 0)
+        triangular(CblasTrans, n, factor, columns, b);
 }

@@ -25,4 +25,12 @@ size_t edx_linalg_eigen_work(uint32_t n);
 edx_status edx_linalg_eigen(uint32_t n, double *matrix, double *values, double *work,
                             edx_error *err);
 
+/* The lower triangle of a symmetric matrix [n, n] becomes its Cholesky factor L, a = L L'; what is
+ * above the diagonal is not touched. NUMERIC when it is not finite or not positive definite. */
+edx_status edx_linalg_cholesky(uint32_t n, double *matrix, edx_error *err);
+/* b [n, columns] becomes a^-1 b, with the factor that edx_linalg_cholesky left. */
+void edx_linalg_solve(uint32_t n, const double *factor, uint32_t columns, double *b);
+/* b [n, columns] becomes L^-1 b. */
+void edx_linalg_forward(uint32_t n, const double *factor, uint32_t columns, double *b);
+
 #endif
