@@ -4,8 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gsl/gsl_errno.h>
-#include <gsl/gsl_sf_gamma.h>
+#include "analysis/numeric.h"
 
 #define OUTLYING 5.0
 #define QUARTILES_TO_SIGMA 1.349 /* interquartile range of a normal distribution, in sigma */
@@ -203,19 +202,7 @@ void edx_health_result(edx_health *health, double *chi2, uint64_t *dof, double *
     *outliers = health->outliers;
 }
 
-/* ---- chi-squared ---- */
-
 double edx_health_chi2_p(double chi2, uint64_t dof)
 {
-    gsl_sf_result q;
-    if (isnan(chi2))
-        return NAN;
-    if (dof == 0 || chi2 <= 0)
-        return 1;
-    if (isinf(chi2))
-        return 0;
-    /* GSL's own handler would abort where the tail underflows; 0 is right there. */
-    gsl_set_error_handler_off();
-    int status = gsl_sf_gamma_inc_Q_e(0.5 * (double)dof, 0.5 * chi2, &q);
-    return status == GSL_SUCCESS ? fmin(fmax(q.val, 0), 1) : 0;
+    return edx_numeric_chi2_p(chi2, dof);
 }

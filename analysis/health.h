@@ -29,7 +29,7 @@ void edx_health_close(edx_health *health, uint64_t frame, bool complete);
 void edx_health_result(edx_health *health, double *chi2, uint64_t *dof, double *p,
                        const uint64_t **outliers, size_t *n_outliers);
 
-/* Chance that chi-squared of dof degrees of freedom exceeds chi2. */
+/* edx_numeric_chi2_p. */
 double edx_health_chi2_p(double chi2, uint64_t dof);
 
 #endif

@@ -4,9 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <xraylib.h>
 
 #include "analysis/windows.h"
+#include "analysis/xray.h"
 
 #define DEFAULT_RESOLUTION 130.0 /* eV at Mn Ka: a silicon drift detector */
 #define AXIS_MARGIN 100.0        /* eV that a default line stays above the axis' start */
@@ -17,50 +17,10 @@
 #define COMPUTED_K_SIGMA_K 0.2
 #define COMPUTED_K_SIGMA_L 0.3
 #define COMPUTED_K_SIGMA_M 0.6
-#define NEGLIGIBLE 1e-4 /* emissions weaker than this part of their element's strongest */
-#define TRACE 0.25      /* atoms of what is always about, per atom of a listed element */
-#define TOLERABLE 0.02  /* foreign counts that a default line may take, as part of its own */
+#define TRACE 0.25     /* atoms of what is always about, per atom of a listed element */
+#define TOLERABLE 0.02 /* foreign counts that a default line may take, as part of its own */
 
-#define SHELLS 9
 #define ALWAYS 5
-#define LINES_PER_ELEMENT 219
-
-/* HyperSpy's names of the transitions. */
-static const struct {
-    const char *name;
-    int line, shell;
-} families[] = {
-    {"Ka", KL3_LINE, K_SHELL},     {"Kb", KM3_LINE, K_SHELL},     {"La", L3M5_LINE, L3_SHELL},
-    {"Lb1", L2M4_LINE, L2_SHELL},  {"Lb2", L3N5_LINE, L3_SHELL},  {"Lb3", L1M3_LINE, L1_SHELL},
-    {"Lb4", L1M2_LINE, L1_SHELL},  {"Lg1", L2N4_LINE, L2_SHELL},  {"Lg3", L1N3_LINE, L1_SHELL},
-    {"Ll", L3M1_LINE, L3_SHELL},   {"Ln", L2M1_LINE, L2_SHELL},   {"Ma", M5N7_LINE, M5_SHELL},
-    {"Mb", M4N6_LINE, M4_SHELL},   {"Mg", M3N5_LINE, M3_SHELL},   {"Mz", M5N3_LINE, M5_SHELL},
-    {"M2N4", M2N4_LINE, M2_SHELL}, {"M3O4", M3O4_LINE, M3_SHELL}, {"M3O5", M3O5_LINE, M3_SHELL},
-};
-#define FAMILIES (sizeof families / sizeof families[0])
-
-/* xraylib's numbers of each sub-shell's transitions, in the order K_SHELL .. M5_SHELL; they run
- * downwards. */
-static const struct {
-    int first, last;
-} transitions[SHELLS] = {
-    {KL1_LINE, KP5_LINE},   {L1L2_LINE, L1P5_LINE}, {L2L3_LINE, L2Q1_LINE},
-    {L3M1_LINE, L3Q1_LINE}, {M1M2_LINE, M1P5_LINE}, {M2M3_LINE, M2P5_LINE},
-    {M3M4_LINE, M3Q1_LINE}, {M4M5_LINE, M4P5_LINE}, {M5N1_LINE, M5P5_LINE},
-};
-
-/* Coster-Kronig transitions hand vacancies from one sub-shell to the next. */
-static const struct {
-    int from, to, transition;
-} handed[] = {
-    {L1_SHELL, L2_SHELL, FL12_TRANS},  {L1_SHELL, L3_SHELL, FL13_TRANS},
-    {L1_SHELL, L3_SHELL, FLP13_TRANS}, {L2_SHELL, L3_SHELL, FL23_TRANS},
-    {M1_SHELL, M2_SHELL, FM12_TRANS},  {M1_SHELL, M3_SHELL, FM13_TRANS},
-    {M1_SHELL, M4_SHELL, FM14_TRANS},  {M1_SHELL, M5_SHELL, FM15_TRANS},
-    {M2_SHELL, M3_SHELL, FM23_TRANS},  {M2_SHELL, M4_SHELL, FM24_TRANS},
-    {M2_SHELL, M5_SHELL, FM25_TRANS},  {M3_SHELL, M4_SHELL, FM34_TRANS},
-    {M3_SHELL, M5_SHELL, FM35_TRANS},  {M4_SHELL, M5_SHELL, FM45_TRANS},
-};
 
 double edx_lines_fwhm(double energy_eV, double resolution_eV)
 {
@@ -77,113 +37,21 @@ void edx_lines_range(const edx_settings *settings, const edx_begin *begin, const
         range_eV[0] = STROBE_END;
 }
 
-/* ---- what xraylib knows; it answers 0 where it knows nothing ---- */
-
-static int atomic_number(const char *symbol)
-{
-    return SymbolToAtomicNumber(symbol, NULL);
-}
-
-/* xraylib 4.0 carries old atomic weights (Au 197.2, Tm 167.27); IUPAC's of 2021 where they differ
- * by more than 0.01 %. */
-static double atomic_weight(int z)
-{
-    static const struct {
-        int z;
-        double weight;
-    } standard[] = {{1, 1.008},   {2, 4.0026},  {4, 9.0122},  {7, 14.007},  {11, 22.990},
-                    {12, 24.305}, {13, 26.982}, {15, 30.974}, {18, 39.95},  {22, 47.867},
-                    {32, 72.630}, {35, 79.904}, {56, 137.33}, {63, 151.96}, {69, 168.93},
-                    {74, 183.84}, {79, 196.97}};
-    for (size_t i = 0; i < sizeof standard / sizeof standard[0]; i++)
-        if (standard[i].z == z)
-            return standard[i].weight;
-    return AtomicWeight(z, NULL);
-}
-
-static double line_energy(int z, int line)
-{
-    return LineEnergy(z, line, NULL) * 1e3;
-}
-
-static double edge_energy(int z, int shell)
-{
-    return EdgeEnergy(z, shell, NULL) * 1e3;
-}
-
-/* Yield of radiation per vacancy. xraylib 4.0 has the M2 shell of Au ten times too high (0.0423,
- * with 0.00325 for Os and 0.00652 for Bi: a slipped point) and with it what it interpolates for Ir
- * to Pb; the false line would lie at 2.80 keV, left of Ag La. Interpolated anew. */
-static double fluorescence_yield(int z, int shell)
-{
-    const double os = 0.00325, au = 0.00423, bi = 0.00652;
-    if (shell != M2_SHELL || z <= 76 || z >= 83)
-        return FluorYield(z, shell, NULL);
-    return z <= 79 ? os + (au - os) * (z - 76) / 3 : au + (bi - au) * (z - 79) / 4;
-}
-
-/* Cross section, in units common to all, of one sub-shell under the beam: Casnati, Tartari and
- * Baraldi, J. Phys. B 15 (1982) 155, with the relativistic factor given there. Measured on K
- * shells; for L and M the yields are uncertain by more than the formula. */
-static double ionisation(int z, int shell, double beam_eV)
-{
-    const double rest_eV = 510998.95, rydberg_eV = 13.605693;
-    double edge = edge_energy(z, shell), u = beam_eV / edge;
-    if (edge <= 0 || u <= 1)
-        return 0;
-    double t = beam_eV / rest_eV, e = edge / rest_eV, e1 = (1 + e) * (1 + e);
-    double relativistic = (2 + e) / (2 + t) * pow((1 + t) / (1 + e), 2) *
-                          pow((e + t) * (2 + t) * e1 / (t * (2 + t) * e1 + e * (2 + e)), 1.5);
-    double psi = pow(edge / rydberg_eV, -0.0318 + 0.3160 / u - 0.1135 / (u * u));
-    double phi = 10.57 * exp(-1.736 / u + 0.317 / (u * u));
-    double electrons = ElectronConfig(z, shell, NULL);
-    return electrons * pow(rydberg_eV / edge, 2) * relativistic * psi * phi * log(u) / u;
-}
-
-static void vacancies(int z, double beam_eV, double out[SHELLS])
-{
-    for (int s = 0; s < SHELLS; s++)
-        out[s] = ionisation(z, s, beam_eV);
-    for (size_t i = 0; i < sizeof handed / sizeof handed[0]; i++)
-        out[handed[i].to] += out[handed[i].from] * CosKronTransProb(z, handed[i].transition, NULL);
-}
-
-/* Every line of element z under the beam; returns how many went into out[LINES_PER_ELEMENT]. */
-static size_t emit(int z, double beam_eV, edx_emission *out)
-{
-    double vacant[SHELLS], strongest = 0;
-    size_t n = 0, kept = 0;
-    vacancies(z, beam_eV, vacant);
-    for (int s = 0; s < SHELLS; s++)
-        for (int line = transitions[s].first; line >= transitions[s].last; line--) {
-            double weight = vacant[s] * fluorescence_yield(z, s) * RadRate(z, line, NULL);
-            double energy = line_energy(z, line);
-            if (weight <= 0 || energy <= 0)
-                continue;
-            out[n++] = (edx_emission){energy, weight, z};
-            strongest = fmax(strongest, weight);
-        }
-    for (size_t i = 0; i < n; i++)
-        if (out[i].weight >= NEGLIGIBLE * strongest)
-            out[kept++] = out[i];
-    return kept;
-}
-
 /* ---- names ---- */
 
 static edx_status no_family(const char *name, const char *family, edx_error *err)
 {
     char known[160];
     size_t used = 0;
-    for (size_t i = 0; i < FAMILIES; i++)
+    for (int i = 0; edx_xray_family_name(i); i++)
         used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i ? ", " : "",
-                                 families[i].name);
+                                 edx_xray_family_name(i));
     return edx_fail(err, EDX_E_UNKNOWN, "%s: no family %s, expected one of %s", name, family,
                     known);
 }
 
 /* Splits "Ag_La" and looks both halves up; fills name, element, z and energy_eV of out. */
-static edx_status identify(const char *name, edx_line *out, size_t *family, edx_error *err)
+static edx_status identify(const char *name, edx_line *out, int *family, edx_error *err)
 {
     const char *bar = strchr(name, '_');
     size_t n = bar ? (size_t)(bar - name) : 0;
@@ -192,27 +60,25 @@ static edx_status identify(const char *name, edx_line *out, size_t *family, edx_
     memset(out, 0, sizeof *out);
     memcpy(out->name, name, strlen(name));
     memcpy(out->element, name, n);
-    out->z = atomic_number(out->element);
+    out->z = edx_xray_z(out->element);
     if (out->z <= 0)
         return edx_fail(err, EDX_E_UNKNOWN, "%s: no element %s, expected a symbol such as Ag", name,
                         out->element);
-    for (*family = 0; *family < FAMILIES; ++*family)
-        if (strcmp(families[*family].name, bar + 1) == 0)
-            break;
-    if (*family == FAMILIES)
+    *family = edx_xray_family(bar + 1);
+    if (*family < 0)
         return no_family(name, bar + 1, err);
-    out->energy_eV = line_energy(out->z, families[*family].line);
+    out->energy_eV = edx_xray_family_energy(out->z, *family);
     if (out->energy_eV <= 0)
         return edx_fail(err, EDX_E_UNKNOWN, "%s: %s has no such line, expected another family",
                         name, out->element);
-    out->atomic_weight = atomic_weight(out->z);
+    out->atomic_weight = edx_xray_atomic_weight(out->z);
     return EDX_OK;
 }
 
 edx_status edx_lines_energy(const char *name, double *energy_eV, edx_error *err)
 {
     edx_line line;
-    size_t family;
+    int family;
     edx_status status = identify(name, &line, &family, err);
     if (status == EDX_OK)
         *energy_eV = line.energy_eV;
@@ -224,14 +90,13 @@ edx_status edx_lines_energy(const char *name, double *energy_eV, edx_error *err)
 static void add_element(edx_surroundings *around, edx_emission *memory, double beam_eV, int z,
                         double amount)
 {
-    size_t before = around->n;
-    for (size_t i = 0; i < before; i++)
+    edx_xray_line lines[EDX_XRAY_LINES];
+    for (size_t i = 0; i < around->n; i++)
         if (memory[i].z == z)
             return;
-    if (z > 0)
-        around->n += emit(z, beam_eV, memory + before);
-    for (size_t i = before; i < around->n; i++)
-        memory[i].weight *= amount;
+    size_t n = z > 0 ? edx_xray_lines(z, beam_eV, lines) : 0;
+    for (size_t i = 0; i < n; i++)
+        memory[around->n++] = (edx_emission){lines[i].energy_eV, lines[i].weight * amount, z};
 }
 
 /* All emissions (in *owned, the caller's to free) of the settings' and begin's elements and of what
@@ -242,7 +107,7 @@ static edx_status surround(const edx_settings *settings, const edx_begin *begin,
 {
     static const char *const always[ALWAYS] = {"C", "O", "Si", "Cu", "Cl"};
     size_t elements = settings->quant.n_lines + begin->n_elements + ALWAYS;
-    edx_emission *memory = calloc(elements * LINES_PER_ELEMENT, sizeof *memory);
+    edx_emission *memory = calloc(elements * EDX_XRAY_LINES, sizeof *memory);
     double beam_eV = begin->beam_keV * 1e3;
     if (!memory)
         return edx_fail(err, EDX_E_NOMEM, "no memory for the lines of %zu elements", elements);
@@ -253,12 +118,12 @@ static edx_status surround(const edx_settings *settings, const edx_begin *begin,
     for (uint32_t i = 0; i < settings->quant.n_lines; i++) {
         char symbol[EDX_SYMBOL_SIZE] = "";
         sscanf(settings->quant.lines[i].line, "%3[^_]", symbol);
-        add_element(out, memory, beam_eV, atomic_number(symbol), 1);
+        add_element(out, memory, beam_eV, edx_xray_z(symbol), 1);
     }
     for (uint32_t i = 0; i < begin->n_elements; i++)
-        add_element(out, memory, beam_eV, atomic_number(begin->elements[i]), 1);
+        add_element(out, memory, beam_eV, edx_xray_z(begin->elements[i]), 1);
     for (size_t i = 0; i < ALWAYS; i++)
-        add_element(out, memory, beam_eV, atomic_number(always[i]), TRACE);
+        add_element(out, memory, beam_eV, edx_xray_z(always[i]), TRACE);
     return EDX_OK;
 }
 
@@ -407,12 +272,12 @@ static bool candidate(const edx_surroundings *around, double beam_eV, const char
                       const char *family_name, edx_line *out)
 {
     char name[EDX_LINE_SIZE];
-    size_t family;
+    int family;
     double start = fmax(around->axis.offset_eV, around->range_eV[0]);
     snprintf(name, sizeof name, "%s_%s", symbol, family_name);
     if (identify(name, out, &family, NULL) != EDX_OK)
         return false;
-    double edge = edge_energy(out->z, families[family].shell);
+    double edge = edx_xray_family_edge(out->z, family);
     return edge > 0 && EXCITES * edge <= beam_eV && out->energy_eV > start + AXIS_MARGIN &&
            place(around, &nothing_given, out, NULL) == EDX_OK;
 }
@@ -424,7 +289,7 @@ static bool choose(const edx_surroundings *around, double beam_eV, const char *s
 {
     static const char *const orders[3][3] = {
         {"Ka", "La", "Ma"}, {"La", "Ka", "Ma"}, {"Ma", "La", "Ka"}};
-    int z = atomic_number(symbol);
+    int z = edx_xray_z(symbol);
     const char *const *order = orders[(z > 32) + (z > 71)];
     double least = INFINITY;
     for (size_t i = 0; i < 3; i++) {
@@ -467,7 +332,7 @@ static edx_status take_all(const edx_surroundings *around, const edx_settings *s
     edx_status status = EDX_OK;
     for (uint32_t i = 0; i < settings->quant.n_lines && status == EDX_OK; i++) {
         const edx_line_setting *given = &settings->quant.lines[i];
-        size_t family;
+        int family;
         status = identify(given->line, &out[i], &family, err);
         if (status != EDX_OK)
             edx_error_prefix(err, "quant.lines");

@@ -1,4 +1,4 @@
-/* X-ray lines: energies, windows, k-factors. Knows xraylib. */
+/* X-ray lines: energies, windows, k-factors. */
 #ifndef EDX_ANALYSIS_LINES_H
 #define EDX_ANALYSIS_LINES_H
 

@@ -22,6 +22,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/linalg.h \
 	analysis/lines.c \
 	analysis/lines.h \
+	analysis/numeric.c \
+	analysis/numeric.h \
 	analysis/pass.c \
 	analysis/pass.h \
 	analysis/pass_kernels.c \
@@ -49,4 +51,6 @@ libedxanalysis_la_SOURCES  = \
 	analysis/sparse.c \
 	analysis/sparse.h \
 	analysis/windows.c \
-	analysis/windows.h
+	analysis/windows.h \
+	analysis/xray.c \
+	analysis/xray.h
