@@ -161,7 +161,7 @@ static edx_status check_windows(const edx_surroundings *around, const edx_line *
     return status;
 }
 
-static edx_windows windows_of(const edx_line *line)
+edx_windows edx_lines_windows(const edx_line *line)
 {
     edx_windows w = {.z = line->z, .energy_eV = line->energy_eV};
     memcpy(w.window_eV, line->window_eV, sizeof w.window_eV);
@@ -174,7 +174,7 @@ static edx_status place(const edx_surroundings *around, const edx_line_setting *
                         edx_line *line, edx_error *err)
 {
     bool peak = !isnan(given->window_eV[0]), background = !isnan(given->background_eV[0][0]);
-    edx_windows w = windows_of(line);
+    edx_windows w = edx_lines_windows(line);
     bool room = true;
     if (peak && check_window(around, line, "window_eV", given->window_eV, err) != EDX_OK)
         return EDX_E_RANGE;
@@ -219,7 +219,7 @@ static double computed_k_sigma(const char *name)
 /* k is one over the counts that an atom yields in these windows. */
 static edx_status compute_k(const edx_surroundings *around, edx_line *line, edx_error *err)
 {
-    edx_windows windows = windows_of(line);
+    edx_windows windows = edx_lines_windows(line);
     double response = edx_windows_response(around, &windows);
     if (!(response > 0))
         return edx_fail(err, EDX_E_RANGE,
@@ -296,7 +296,7 @@ static bool choose(const edx_surroundings *around, double beam_eV, const char *s
         edx_line line;
         if (!candidate(around, beam_eV, symbol, order[i], &line))
             continue;
-        edx_windows windows = windows_of(&line);
+        edx_windows windows = edx_lines_windows(&line);
         double response = edx_windows_response(around, &windows);
         double foreign = edx_windows_foreign(around, &windows) / response;
         if (!(response > 0) || !(foreign < least))

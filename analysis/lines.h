@@ -28,6 +28,9 @@ typedef struct edx_line {
 /* FWHM^2 = resolution^2 + 2.45 eV (E - 5898.7 eV), resolution at Mn Ka; all in eV. */
 double edx_lines_fwhm(double energy_eV, double resolution_eV);
 
+/* The windows of a resolved line alone. */
+edx_windows edx_lines_windows(const edx_line *line);
+
 /* The energies that the analysis uses, [lo, hi) of channel centres: analysis.energy_eV, or for auto
  * everything, from 100 eV on when begin's axis starts below 0 (a strobe peak is no X-rays) unless
  * all of axis, the analysis', lies below 100 eV. */

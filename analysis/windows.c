@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* The peak window's edges lie this far (FWHM) from the outermost line of the peak, at the channel
  * edge where what the window takes of the element comes nearest to all of the peak: where a
@@ -130,6 +131,32 @@ double edx_windows_foreign(const edx_surroundings *around, const edx_windows *li
         if (around->emissions[i].z != line->z)
             sum += fabs(functional(around, line, &around->emissions[i]));
     return sum;
+}
+
+static void add_to_row(const edx_axis *axis, const double window_eV[2], double weight, double *row)
+{
+    uint32_t first = edx_windows_first(axis, window_eV[0]);
+    uint32_t end = edx_windows_first(axis, window_eV[1]);
+    for (uint32_t c = first; c < end; c++)
+        row[c] += weight;
+}
+
+bool edx_windows_row(const edx_axis *axis, const edx_windows *line, double *row)
+{
+    size_t n[2];
+    double apart = middle(line->background_eV[1]) - middle(line->background_eV[0]);
+    memset(row, 0, sizeof *row * axis->channels);
+    for (size_t b = 0; b < 2; b++)
+        n[b] = edx_windows_channels(axis, NULL, line->background_eV[b]);
+    size_t peak = edx_windows_channels(axis, NULL, line->window_eV);
+    if (peak == 0 || n[0] == 0 || n[1] == 0 || !(fabs(apart) > 0))
+        return false;
+    double first = lever(line),
+           second = (middle(line->window_eV) - middle(line->background_eV[0])) / apart;
+    add_to_row(axis, line->window_eV, 1, row);
+    add_to_row(axis, line->background_eV[0], -(double)peak / (double)n[0] * first, row);
+    add_to_row(axis, line->background_eV[1], -(double)peak / (double)n[1] * second, row);
+    return true;
 }
 
 /* Weight of the element's emission at the line's energy: the strongest within 1 eV. */

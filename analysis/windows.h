@@ -59,6 +59,12 @@ double edx_windows_response(const edx_surroundings *around, const edx_windows *l
 /* The same sum over every other element, each as abundant as its weights say: what is not ours. */
 double edx_windows_foreign(const edx_surroundings *around, const edx_windows *line);
 
+/* The windows of line as the linear functional that they are: net = sum of row [axis->channels]
+ * times counts. 1 on the peak; on the backgrounds what makes n times the straight line through
+ * their mean levels, taken at the peak's middle. False, and a row of zeros, when a window holds no
+ * channel or the backgrounds have one midpoint. */
+bool edx_windows_row(const edx_axis *axis, const edx_windows *line, double *row);
+
 /* Sets line->window_eV for line->energy_eV, z; false when it leaves the range. */
 bool edx_windows_peak(const edx_surroundings *around, edx_windows *line);
 /* Sets line->background_eV for the line's peak window; false when one side has no room. */

@@ -32,6 +32,7 @@ include tests/proto.mk
 include tests/recording.mk
 include tests/analysis.mk
 include tests/lines.mk
+include tests/model.mk
 include tests/pca.mk
 include tests/instrument.mk
 include tests/store.mk
