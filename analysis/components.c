@@ -22,8 +22,10 @@ struct edx_components {
 
 static edx_status open_parts(edx_components *c, const edx_sparse_shape *shape, edx_error *err)
 {
-    edx_status status = edx_sparse_new(shape, &c->sparse, err);
+    edx_sparse_shape folded = *shape;
 
+    folded.folds = EDX_FOLDS;
+    edx_status status = edx_sparse_new(&folded, &c->sparse, err);
     if (status != EDX_OK)
         return status;
     c->rows = shape->rows / shape->bin_pixels;

@@ -14,7 +14,7 @@
 
 typedef struct edx_components edx_components;
 
-/* rank EDX_AUTO or 1 to max_rank; max_rank at most 64. RANGE, NOMEM. */
+/* shape's folds are set here; rank EDX_AUTO or 1 to max_rank; max_rank at most 64. RANGE, NOMEM. */
 edx_status edx_components_new(const edx_sparse_shape *shape, uint64_t rank, uint64_t max_rank,
                               edx_components **out, edx_error *err);
 void edx_components_free(edx_components **components);

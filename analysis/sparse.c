@@ -23,8 +23,8 @@ struct edx_sparse {
     uint16_t *map;                 /* scan channel -> analysis channel [shape.channels] */
     gathered now;
     edx_scene *total;
-    edx_scene *folds[EDX_FOLDS];
-    uint64_t exposure[EDX_FOLDS + 1];
+    edx_scene **folds;  /* [shape.folds] NULL until a frame comes */
+    uint64_t *exposure; /* [shape.folds + 1] */
     edx_pool *pool;
     bool stale;
 };
@@ -39,6 +39,8 @@ static edx_status check_shape(const edx_sparse_shape *s, edx_error *err)
             err, EDX_E_RANGE,
             "bins of %u pixels and %u channels, expected 1 to the scan's %u x %u and %u",
             s->bin_pixels, s->bin_energy, s->rows, s->cols, s->channels);
+    if (s->folds == 0 || s->folds > EDX_MAX_FOLDS)
+        return edx_fail(err, EDX_E_RANGE, "%u folds, expected 1 to %u", s->folds, EDX_MAX_FOLDS);
     return EDX_OK;
 }
 
@@ -46,7 +48,9 @@ static bool allocate(edx_sparse *s)
 {
     s->map = malloc(sizeof *s->map * s->shape.channels);
     s->now.offsets = calloc((size_t)s->rows * s->cols + 1, sizeof *s->now.offsets);
-    return s->map != NULL && s->now.offsets != NULL;
+    s->folds = calloc(s->shape.folds, sizeof(edx_scene *));
+    s->exposure = calloc(s->shape.folds + 1u, sizeof *s->exposure);
+    return s->map != NULL && s->now.offsets != NULL && s->folds != NULL && s->exposure != NULL;
 }
 
 static void fill_map(edx_sparse *s)
@@ -93,8 +97,10 @@ void edx_sparse_free(edx_sparse **sparse)
     if (s == NULL)
         return;
     edx_scene_free(&s->total);
-    for (uint32_t f = 0; f < EDX_FOLDS; f++)
+    for (uint32_t f = 0; s->folds != NULL && f < s->shape.folds; f++)
         edx_scene_free(&s->folds[f]);
+    free(s->folds);
+    free(s->exposure);
     free(s->now.offsets);
     free(s->now.channels);
     free(s->now.weights);
@@ -106,7 +112,7 @@ edx_status edx_sparse_set_pool(edx_sparse *sparse, edx_pool *pool, edx_error *er
 {
     edx_status status = edx_scene_set_pool(sparse->total, pool, err);
 
-    for (uint32_t f = 0; status == EDX_OK && f < EDX_FOLDS; f++)
+    for (uint32_t f = 0; status == EDX_OK && f < sparse->shape.folds; f++)
         if (sparse->folds[f] != NULL)
             status = edx_scene_set_pool(sparse->folds[f], pool, err);
     if (status == EDX_OK)
@@ -212,13 +218,13 @@ static edx_status add(edx_sparse *s, uint32_t fold, uint32_t row, const edx_even
     edx_status status = make_room(&s->now, (size_t)events->offsets[events->pixels] + 1,
                                   events->weights != NULL, err);
 
-    if (status == EDX_OK && fold < EDX_FOLDS)
+    if (status == EDX_OK && fold < s->shape.folds)
         status = open_fold(s, fold, err);
     if (status != EDX_OK || row >= end)
         return status;
     edx_events binned = gather(s, events, row, end);
     status = edx_scene_add(s->total, row / bin, &binned, err);
-    if (status == EDX_OK && fold < EDX_FOLDS)
+    if (status == EDX_OK && fold < s->shape.folds)
         status = edx_scene_add(s->folds[fold], row / bin, &binned, err);
     return status;
 }
@@ -226,7 +232,7 @@ static edx_status add(edx_sparse *s, uint32_t fold, uint32_t row, const edx_even
 edx_status edx_sparse_add(edx_sparse *sparse, uint64_t frame, uint32_t row,
                           const edx_events *events, edx_error *err)
 {
-    uint32_t fold = (uint32_t)(frame % EDX_FOLDS);
+    uint32_t fold = (uint32_t)(frame % sparse->shape.folds);
     edx_status status = add(sparse, fold, row, events, err);
 
     if (status != EDX_OK)
@@ -269,15 +275,16 @@ static edx_status add_scene_row(edx_sparse *s, const edx_scene *scene, uint32_t 
     }
     r->offsets[s->shape.cols] = r->n;
     edx_events events = {s->shape.cols, r->offsets, r->channels, r->weights};
-    return add(s, EDX_FOLDS, row, &events, err);
+    return add(s, s->shape.folds, row, &events, err);
 }
 
-static void empty(edx_sparse *s)
+void edx_sparse_clear(edx_sparse *sparse)
 {
-    edx_scene_clear(s->total);
-    for (uint32_t f = 0; f < EDX_FOLDS; f++)
-        edx_scene_free(&s->folds[f]);
-    memset(s->exposure, 0, sizeof s->exposure);
+    edx_scene_clear(sparse->total);
+    for (uint32_t f = 0; f < sparse->shape.folds; f++)
+        edx_scene_free(&sparse->folds[f]);
+    memset(sparse->exposure, 0, sizeof *sparse->exposure * (sparse->shape.folds + 1));
+    sparse->stale = false;
 }
 
 edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_error *err)
@@ -288,15 +295,15 @@ edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_er
                       .weights = malloc(sizeof *r.weights * most)};
     edx_status status = EDX_OK;
 
+    edx_sparse_clear(sparse);
     sparse->stale = true;
-    empty(sparse);
     if (r.offsets == NULL || r.channels == NULL || r.weights == NULL)
         status =
             edx_fail(err, EDX_E_NOMEM, "no memory to bin a row of %u pixels", sparse->shape.cols);
     for (uint32_t row = 0; status == EDX_OK && row < sparse->shape.rows; row++)
         status = add_scene_row(sparse, scene, row, &r, err);
     for (uint32_t i = 0; i < sparse->shape.rows * sparse->shape.cols; i++)
-        sparse->exposure[EDX_FOLDS] += edx_scene_exposure(scene)[i];
+        sparse->exposure[sparse->shape.folds] += edx_scene_exposure(scene)[i];
     sparse->stale = status != EDX_OK;
     free(r.offsets);
     free(r.channels);
@@ -307,7 +314,7 @@ edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_er
 void edx_sparse_sort(edx_sparse *sparse)
 {
     edx_scene_sort(sparse->total);
-    for (uint32_t f = 0; f < EDX_FOLDS; f++)
+    for (uint32_t f = 0; f < sparse->shape.folds; f++)
         if (sparse->folds[f] != NULL)
             edx_scene_sort(sparse->folds[f]);
 }
@@ -336,7 +343,7 @@ const edx_scene *edx_sparse_total(const edx_sparse *sparse)
 
 const edx_scene *edx_sparse_fold(const edx_sparse *sparse, uint32_t fold)
 {
-    return sparse->folds[fold];
+    return fold < sparse->shape.folds ? sparse->folds[fold] : NULL;
 }
 
 uint64_t edx_sparse_exposure(const edx_sparse *sparse, uint32_t fold)

@@ -11,24 +11,28 @@
 #include "proto/frame.h"
 #include "proto/status.h"
 
-/* Frame f belongs to fold f modulo this: independent measurements of the same thing, interleaved so
- * that what changes slowly is the same in all. */
-#define EDX_FOLDS 10u
+/* Frame f belongs to fold f modulo the number of folds: independent measurements of the same thing,
+ * interleaved so that what changes slowly is the same in all. */
+#define EDX_FOLDS 10u /* of principal components */
+#define EDX_MAX_FOLDS 100u
 
 typedef struct edx_sparse edx_sparse;
 
 /* A scan of rows x cols pixels and channels channels, bin_pixels x bin_pixels and bin_energy of
  * them to one; only scan channels lo .. hi - 1 are taken, the other analysis channels stay empty.
- */
+ * 1 to EDX_MAX_FOLDS folds, which cost nothing until a frame comes. */
 typedef struct edx_sparse_shape {
     uint32_t rows, cols, channels;
     uint32_t bin_pixels, bin_energy;
     uint32_t lo, hi;
+    uint32_t folds;
 } edx_sparse_shape;
 
-/* RANGE for a bin of nothing or wider than the scan, NOMEM. */
+/* RANGE for a bin of nothing or wider than the scan, or folds that cannot be; NOMEM. */
 edx_status edx_sparse_new(const edx_sparse_shape *shape, edx_sparse **out, edx_error *err);
 void edx_sparse_free(edx_sparse **sparse);
+/* Forgets all counts. */
+void edx_sparse_clear(edx_sparse *sparse);
 /* Lets pool (the caller's; NULL: none) share the work of adding. NOMEM. */
 edx_status edx_sparse_set_pool(edx_sparse *sparse, edx_pool *pool, edx_error *err);
 
@@ -47,9 +51,10 @@ const edx_sparse_shape *edx_sparse_shape_of(const edx_sparse *sparse);
 uint32_t edx_sparse_pixels(const edx_sparse *sparse);
 uint32_t edx_sparse_channels(const edx_sparse *sparse);
 const edx_scene *edx_sparse_total(const edx_sparse *sparse);
-/* NULL while no frame of the fold came. */
+/* NULL while no frame of the fold came, and where there is no such fold. */
 const edx_scene *edx_sparse_fold(const edx_sparse *sparse, uint32_t fold);
-/* Scan pixels that the frames of a fold covered; of fold EDX_FOLDS, those that are in no fold. */
+/* Scan pixels that the frames of a fold covered; of the fold after the last, those that are in no
+ * fold. */
 uint64_t edx_sparse_exposure(const edx_sparse *sparse, uint32_t fold);
 
 #endif

@@ -79,7 +79,8 @@ static edx_status begin(bench *b, const edx_node *body, edx_error *err)
                                     .channels = b->begin.channels,
                                     .bin_pixels = 1,
                                     .bin_energy = b->bin_energy,
-                                    .hi = b->begin.channels};
+                                    .hi = b->begin.channels,
+                                    .folds = EDX_FOLDS};
 
     if (status == EDX_OK)
         status = edx_sparse_new(&shape, &b->sparse, err);

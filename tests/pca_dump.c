@@ -64,7 +64,7 @@ static edx_status begin(dump *d, const edx_node *body, edx_error *err)
     edx_status status = edx_begin_read(body, &limits, &d->begin, err);
     const edx_begin *b = &d->begin;
     edx_sparse_shape shape = {b->rows,       b->cols, b->channels, d->bin_pixels,
-                              d->bin_energy, d->lo,   d->hi};
+                              d->bin_energy, d->lo,   d->hi,       EDX_FOLDS};
 
     if (status == EDX_OK)
         status = edx_sparse_new(&shape, &d->sparse, err);

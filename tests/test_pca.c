@@ -58,7 +58,7 @@ static void make_events(uint32_t rows, uint32_t most, bool weighted)
 
 static edx_sparse *new_sparse(uint32_t pix, uint32_t bin, uint32_t lo, uint32_t hi)
 {
-    const edx_sparse_shape shape = {ROWS, COLS, CHANNELS, pix, bin, lo, hi};
+    const edx_sparse_shape shape = {ROWS, COLS, CHANNELS, pix, bin, lo, hi, EDX_FOLDS};
     edx_sparse *s = NULL;
     assert_int_equal(edx_sparse_new(&shape, &s, NULL), EDX_OK);
     return s;
