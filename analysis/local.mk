@@ -6,10 +6,18 @@ libedxanalysis_la_LIBADD   = $(XRL_LIBS) $(BLAS_LIBS) $(GSL_LIBS) -lm
 libedxanalysis_la_SOURCES  = \
 	analysis/analysis.c \
 	analysis/analysis.h \
+	analysis/bands.c \
+	analysis/bands.h \
 	analysis/components.c \
 	analysis/components.h \
+	analysis/damage.c \
+	analysis/damage.h \
 	analysis/folds.c \
 	analysis/folds.h \
+	analysis/forecast.c \
+	analysis/forecast.h \
+	analysis/grouped.c \
+	analysis/grouped.h \
 	analysis/health.c \
 	analysis/health.h \
 	analysis/intensity.c \
@@ -30,6 +38,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/pass_kernels.h \
 	analysis/pca.c \
 	analysis/pca.h \
+	analysis/pending.c \
+	analysis/pending.h \
 	analysis/pool.c \
 	analysis/pool.h \
 	analysis/profile.c \
@@ -50,6 +60,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/scene_strip.h \
 	analysis/sparse.c \
 	analysis/sparse.h \
+	analysis/trend.c \
+	analysis/trend.h \
 	analysis/windows.c \
 	analysis/windows.h \
 	analysis/xray.c \

@@ -29,6 +29,7 @@ CLEANFILES += unit-security.txt
 EXTRA_DIST += tests/python $(HOUSE_TESTS)
 
 include tests/proto.mk
+include tests/trend.mk
 include tests/recording.mk
 include tests/analysis.mk
 include tests/lines.mk

@@ -1,0 +1,30 @@
+/* Events that are put aside until there is time for them, in the order they came. */
+#ifndef EDX_ANALYSIS_PENDING_H
+#define EDX_ANALYSIS_PENDING_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proto/frame.h"
+#include "proto/status.h"
+
+typedef struct edx_pending edx_pending;
+
+/* NOMEM. */
+edx_status edx_pending_new(edx_pending **out, edx_error *err);
+void edx_pending_free(edx_pending **pending);
+
+/* Copies the events of rows row ... of a scan frame. NOMEM changes nothing. */
+edx_status edx_pending_put(edx_pending *pending, uint64_t frame, uint32_t row,
+                           const edx_events *events, edx_error *err);
+/* How many messages' events there are. */
+size_t edx_pending_count(const edx_pending *pending);
+/* Counts put aside. */
+size_t edx_pending_events(const edx_pending *pending);
+/* Message i, as it was put; a view until the next call of put or clear. */
+void edx_pending_get(const edx_pending *pending, size_t i, uint64_t *frame, uint32_t *row,
+                     edx_events *events);
+/* Forgets all, keeping the memory. */
+void edx_pending_clear(edx_pending *pending);
+
+#endif

@@ -1,0 +1,537 @@
+#include "analysis/trend.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/quant.h"
+
+#define NOTHING 0u   /* a segment: within the energies, of no line */
+#define OUTSIDE 255u /* not within the energies */
+#define MAX_SEGMENTS 254u
+#define PIXEL_BITS 24u
+#define REGIONS (EDX_TREND_REGIONS + 1) /* the last: all others */
+
+/* Channels in which every functional and band is the same. */
+typedef struct segment {
+    double v[EDX_MAX_LINES];
+    bool band[EDX_MAX_LINES];
+    bool apart;
+} segment;
+
+/* One message's counts in segments. */
+typedef struct block {
+    uint64_t frame;
+    size_t first, n; /* entries */
+} block;
+
+typedef struct frame_sums {
+    uint64_t frame;
+    uint64_t total, apart; /* counts of the field */
+    uint32_t *counts;      /* [REGIONS, segments] */
+} frame_sums;
+
+struct edx_trend {
+    uint32_t pixels, cols, channels, n, segments;
+    uint8_t *table; /* [channels] segment of a scan channel */
+    segment *segment;
+    uint8_t *label;    /* [pixels] 0 none, to REGIONS */
+    uint32_t *entries; /* pixel + segment << PIXEL_BITS */
+    block *blocks;
+    frame_sums *frames; /* ascending */
+    size_t n_entries, entries_room, n_blocks, blocks_room, n_frames, frames_room;
+    uint32_t regions;
+    uint64_t *running;           /* [segments] all regions, the frames up to done */
+    size_t done;                 /* frames whose composition is known */
+    double *composition, *sigma; /* [n, f] */
+    double *by_frame;            /* [f, 2, n] what composition and sigma are made of */
+    double *a, *total;           /* [f] of one test */
+    uint64_t *used;              /* [f] */
+    size_t results_room;
+};
+
+/* ---- segments ---- */
+
+static void describe(const edx_trend_shape *s, uint32_t c, bool bands, segment *out)
+{
+    uint32_t channels = s->channels / s->bin_energy;
+
+    memset(out, 0, sizeof *out);
+    for (uint32_t i = 0; i < s->n; i++) {
+        out->v[i] = s->rows_v[(size_t)i * channels + c];
+        out->band[i] = bands ? s->band[(size_t)i * channels + c] != 0 : out->v[i] > 0;
+    }
+    out->apart = s->apart[c] != 0;
+}
+
+static bool same(const segment *a, const segment *b, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (a->v[i] < b->v[i] || a->v[i] > b->v[i] || a->band[i] != b->band[i])
+            return false;
+    return a->apart == b->apart;
+}
+
+/* The segment like wanted, made where there is none; MAX_SEGMENTS when there is no room. */
+static uint32_t find_segment(edx_trend *t, const segment *wanted)
+{
+    uint32_t i = 0;
+
+    while (i < t->segments && !same(&t->segment[i], wanted, t->n))
+        i++;
+    if (i == t->segments && i < MAX_SEGMENTS)
+        t->segment[t->segments++] = *wanted;
+    return i;
+}
+
+static bool cut(edx_trend *t, const edx_trend_shape *s, bool bands)
+{
+    segment one;
+
+    memset(&t->segment[0], 0, sizeof t->segment[0]);
+    t->segments = 1; /* NOTHING */
+    for (uint32_t c = 0; c < t->channels; c++) {
+        uint32_t to = c / s->bin_energy, found = OUTSIDE;
+        if (c >= s->lo && c < s->hi && to < s->channels / s->bin_energy) {
+            describe(s, to, bands, &one);
+            found = find_segment(t, &one);
+            if (found == MAX_SEGMENTS)
+                return false;
+        }
+        t->table[c] = (uint8_t)found;
+    }
+    return true;
+}
+
+/* ---- life ---- */
+
+static edx_status allocate(edx_trend *t, edx_error *err)
+{
+    t->table = malloc(t->channels);
+    t->segment = malloc(MAX_SEGMENTS * sizeof *t->segment);
+    t->label = malloc(t->pixels);
+    t->running = calloc(MAX_SEGMENTS, sizeof *t->running);
+    if (t->table == NULL || t->segment == NULL || t->label == NULL || t->running == NULL)
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of %u pixels", t->pixels);
+    memset(t->label, 1, t->pixels);
+    return EDX_OK;
+}
+
+edx_status edx_trend_new(const edx_trend_shape *shape, edx_trend **out, edx_error *err)
+{
+    uint64_t pixels = (uint64_t)shape->rows * shape->cols;
+    edx_trend *t;
+
+    *out = NULL;
+    if (pixels > 1u << PIXEL_BITS)
+        return edx_fail(err, EDX_E_RANGE, "%u x %u pixels, expected at most %u", shape->rows,
+                        shape->cols, 1u << PIXEL_BITS);
+    t = *out = calloc(1, sizeof *t);
+    if (t == NULL)
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the trend");
+    t->pixels = (uint32_t)pixels;
+    t->cols = shape->cols;
+    t->channels = shape->channels;
+    t->n = shape->n;
+    t->regions = 1;
+    edx_status status = allocate(t, err);
+    if (status == EDX_OK && !cut(t, shape, true))
+        (void)cut(t, shape, false); /* windows alone have fewer edges than there may be segments */
+    if (status != EDX_OK)
+        edx_trend_free(out);
+    return status;
+}
+
+void edx_trend_free(edx_trend **trend)
+{
+    edx_trend *t = *trend;
+
+    *trend = NULL;
+    if (t == NULL)
+        return;
+    for (size_t i = 0; i < t->frames_room; i++)
+        free(t->frames[i].counts);
+    free(t->table);
+    free(t->segment);
+    free(t->label);
+    free(t->entries);
+    free(t->blocks);
+    free(t->frames);
+    free(t->running);
+    free(t->composition);
+    free(t->sigma);
+    free(t->by_frame);
+    free(t->a);
+    free(t->total);
+    free(t->used);
+    free(t);
+}
+
+/* Composition is computed again from the first frame on. */
+static void restart(edx_trend *t)
+{
+    t->done = 0;
+    memset(t->running, 0, MAX_SEGMENTS * sizeof *t->running);
+}
+
+void edx_trend_clear(edx_trend *trend)
+{
+    trend->n_entries = trend->n_blocks = trend->n_frames = 0;
+    restart(trend);
+}
+
+static bool alike(const edx_trend *a, const edx_trend *b)
+{
+    if (a->n != b->n || a->pixels != b->pixels || a->channels != b->channels ||
+        a->segments != b->segments || memcmp(a->table, b->table, a->channels) != 0)
+        return false;
+    for (uint32_t i = 0; i < a->segments; i++)
+        if (!same(&a->segment[i], &b->segment[i], a->n))
+            return false;
+    return true;
+}
+
+void edx_trend_follow(edx_trend *trend, edx_trend *before)
+{
+    if (!alike(trend, before))
+        return;
+    edx_trend taken = *before;
+    *before = *trend;
+    *trend = taken;
+}
+
+/* ---- frames ---- */
+
+static bool grow(void **at, size_t *room, size_t needed, size_t size)
+{
+    if (needed <= *room)
+        return true;
+    size_t wanted = 2 * needed;
+    unsigned char *grown = realloc(*at, wanted * size);
+    if (grown == NULL)
+        return false;
+    memset(grown + *room * size, 0, (wanted - *room) * size);
+    *at = grown;
+    *room = wanted;
+    return true;
+}
+
+/* Place of a frame among those that are known, or where it would stand. */
+static size_t place_of(const edx_trend *t, uint64_t frame)
+{
+    size_t lo = 0, hi = t->n_frames;
+
+    if (hi > 0 && t->frames[hi - 1].frame < frame)
+        return hi;
+    while (lo < hi) {
+        size_t middle = (lo + hi) / 2;
+        if (t->frames[middle].frame < frame)
+            lo = middle + 1;
+        else
+            hi = middle;
+    }
+    return lo;
+}
+
+static size_t counters(const edx_trend *t)
+{
+    return (size_t)REGIONS * t->segments;
+}
+
+/* Makes a place for a frame; the memory of a place that was used before is used again. */
+static bool insert(edx_trend *t, size_t at, uint64_t frame)
+{
+    if (!grow((void **)&t->frames, &t->frames_room, t->n_frames + 1, sizeof *t->frames))
+        return false;
+    uint32_t *counts = t->frames[t->n_frames].counts;
+    if (counts == NULL)
+        counts = malloc(counters(t) * sizeof *counts);
+    t->frames[t->n_frames].counts = counts;
+    if (counts == NULL)
+        return false;
+    memset(counts, 0, counters(t) * sizeof *counts);
+    memmove(&t->frames[at + 1], &t->frames[at], (t->n_frames - at) * sizeof *t->frames);
+    t->frames[at] = (frame_sums){.frame = frame, .counts = counts};
+    t->n_frames++;
+    return true;
+}
+
+static frame_sums *frame_of(edx_trend *t, uint64_t frame)
+{
+    size_t at = place_of(t, frame);
+
+    if ((at == t->n_frames || t->frames[at].frame != frame) && !insert(t, at, frame))
+        return NULL;
+    if (at < t->done)
+        restart(t);
+    return &t->frames[at];
+}
+
+static void count(const edx_trend *t, frame_sums *f, uint32_t entry, uint32_t times)
+{
+    uint32_t label = t->label[entry & ((1u << PIXEL_BITS) - 1)];
+
+    if (label > 0)
+        f->counts[(size_t)(label - 1) * t->segments + (entry >> PIXEL_BITS)] += times;
+}
+
+/* Sorts one count of a pixel; what lies in a segment is kept once for every time. */
+static void take(edx_trend *t, frame_sums *f, uint32_t pixel, uint32_t channel, uint32_t times)
+{
+    uint32_t s = t->table[channel];
+
+    if (s == OUTSIDE)
+        return;
+    if (t->segment[s].apart)
+        f->apart += times;
+    else
+        f->total += times;
+    if (s == NOTHING)
+        return;
+    uint32_t entry = pixel + (s << PIXEL_BITS);
+    count(t, f, entry, times);
+    for (uint32_t i = 0; i < times; i++)
+        t->entries[t->n_entries++] = entry;
+}
+
+static size_t entries_of(const edx_trend *t, const edx_events *events)
+{
+    size_t sum = 0;
+
+    for (uint32_t i = events->offsets[0]; i < events->offsets[events->pixels]; i++) {
+        uint32_t s = t->table[events->channels[i]];
+        if (s != OUTSIDE && s != NOTHING)
+            sum += events->weights != NULL ? events->weights[i] : 1;
+    }
+    return sum;
+}
+
+edx_status edx_trend_add(edx_trend *trend, uint64_t frame, uint32_t row, const edx_events *events,
+                         edx_error *err)
+{
+    edx_trend *t = trend;
+    size_t entries = entries_of(t, events);
+    frame_sums *f = frame_of(t, frame);
+
+    if (f == NULL || !grow((void **)&t->blocks, &t->blocks_room, t->n_blocks + 1, sizeof(block)) ||
+        !grow((void **)&t->entries, &t->entries_room, t->n_entries + entries, sizeof(uint32_t)))
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of frame %llu",
+                        (unsigned long long)frame);
+    t->blocks[t->n_blocks++] = (block){frame, t->n_entries, entries};
+    for (uint32_t p = 0; p < events->pixels; p++)
+        for (uint32_t i = events->offsets[p]; i < events->offsets[p + 1]; i++)
+            take(t, f, row * t->cols + p, events->channels[i],
+                 events->weights != NULL ? events->weights[i] : 1);
+    return EDX_OK;
+}
+
+edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t count_of,
+                             edx_error *err)
+{
+    edx_trend *t = trend;
+
+    (void)err;
+    t->regions = count_of == 0 ? 1 : count_of < REGIONS ? count_of : REGIONS;
+    for (uint32_t p = 0; p < t->pixels; p++) {
+        uint32_t of = count_of == 0 ? 1 : owner[p];
+        t->label[p] = (uint8_t)(of < REGIONS ? of : REGIONS);
+    }
+    for (size_t i = 0; i < t->n_frames; i++)
+        memset(t->frames[i].counts, 0, counters(t) * sizeof(uint32_t));
+    for (size_t i = 0; i < t->n_blocks; i++) {
+        const block *b = &t->blocks[i];
+        frame_sums *f = &t->frames[place_of(t, b->frame)];
+        for (size_t j = b->first; j < b->first + b->n; j++)
+            count(t, f, t->entries[j], 1);
+    }
+    restart(t);
+    return EDX_OK;
+}
+
+/* ---- composition ---- */
+
+static bool make_room(edx_trend *t)
+{
+    size_t f = t->n_frames, room = t->results_room;
+
+    if (f <= room)
+        return true;
+    room = 2 * f;
+    double *composition = realloc(t->composition, room * t->n * sizeof *composition + 1);
+    t->composition = composition != NULL ? composition : t->composition;
+    double *sigma = realloc(t->sigma, room * t->n * sizeof *sigma + 1);
+    t->sigma = sigma != NULL ? sigma : t->sigma;
+    double *by_frame = realloc(t->by_frame, 2 * room * t->n * sizeof *by_frame + 1);
+    t->by_frame = by_frame != NULL ? by_frame : t->by_frame;
+    double *a = realloc(t->a, room * sizeof *a);
+    t->a = a != NULL ? a : t->a;
+    double *total = realloc(t->total, room * sizeof *total);
+    t->total = total != NULL ? total : t->total;
+    uint64_t *used = realloc(t->used, room * sizeof *used);
+    t->used = used != NULL ? used : t->used;
+    if (!composition || !sigma || !by_frame || !a || !total || !used)
+        return false;
+    t->results_room = room;
+    return true;
+}
+
+/* Net counts and covariance of the counts so far: exact sums over segments. */
+static void quantify(const edx_trend *t, const edx_line *lines, double limit, double *out)
+{
+    double net[EDX_MAX_LINES] = {0}, covariance[EDX_MAX_LINES * EDX_MAX_LINES] = {0};
+    uint32_t n = t->n;
+
+    for (uint32_t s = 1; s < t->segments; s++) {
+        const double *v = t->segment[s].v, counts = (double)t->running[s];
+        for (uint32_t i = 0; i < n; i++) {
+            net[i] += v[i] * counts;
+            for (uint32_t j = 0; j < n; j++)
+                covariance[i * n + j] += v[i] * v[j] * counts;
+        }
+    }
+    (void)edx_quant_fractions(lines, n, limit, net, covariance, out, out + n);
+}
+
+static void compose(edx_trend *t, const edx_line *lines, double limit)
+{
+    for (; t->done < t->n_frames; t->done++) {
+        const frame_sums *f = &t->frames[t->done];
+        for (uint32_t r = 0; r < REGIONS; r++)
+            for (uint32_t s = 1; s < t->segments; s++)
+                t->running[s] += f->counts[(size_t)r * t->segments + s];
+        quantify(t, lines, limit, t->by_frame + 2 * t->n * t->done);
+    }
+    for (uint32_t i = 0; i < t->n; i++)
+        for (size_t f = 0; f < t->n_frames; f++) {
+            t->composition[i * t->n_frames + f] = t->by_frame[2 * t->n * f + i];
+            t->sigma[i * t->n_frames + f] = t->by_frame[2 * t->n * f + t->n + i];
+        }
+}
+
+/* ---- change ---- */
+
+/* Counts of line i's band in a region and a frame; of all lines' bands for i = n. */
+static double banded(const edx_trend *t, const frame_sums *f, uint32_t region, uint32_t i)
+{
+    const uint32_t *counts = f->counts + (size_t)region * t->segments;
+    uint64_t sum = 0;
+
+    for (uint32_t s = 1; s < t->segments; s++) {
+        bool any = i < t->n && t->segment[s].band[i];
+        for (uint32_t j = 0; i == t->n && j < t->n; j++)
+            any = any || t->segment[s].band[j];
+        sum += any ? counts[s] : 0;
+    }
+    return (double)sum;
+}
+
+/* Counts of no line and not carbon's: what the beam gives anyway, so a measure of its current. */
+static double rest(const edx_trend *t, const frame_sums *f)
+{
+    double sum = (double)f->total;
+
+    for (uint32_t r = 0; r < REGIONS; r++)
+        sum -= banded(t, f, r, t->n);
+    return sum;
+}
+
+/* What a share is tested of. */
+typedef enum share { OF_REGION, OF_REST, CARBON } share;
+
+typedef struct frames_taken {
+    uint64_t expected;
+    const uint64_t *skipped;
+    size_t n_skipped;
+    uint32_t tests;
+} frames_taken;
+
+static bool is_skipped(const frames_taken *which, uint64_t frame, size_t *at)
+{
+    while (*at < which->n_skipped && which->skipped[*at] < frame)
+        (*at)++;
+    return *at < which->n_skipped && which->skipped[*at] == frame;
+}
+
+static edx_damage test(edx_trend *t, const frames_taken *which, uint32_t region, uint32_t i,
+                       share among)
+{
+    size_t n = 0, at = 0;
+
+    for (size_t k = 0; k < t->n_frames; k++) {
+        const frame_sums *f = &t->frames[k];
+        if (is_skipped(which, f->frame, &at))
+            continue;
+        t->a[n] = among == CARBON ? (double)f->apart : banded(t, f, region, i);
+        t->total[n] = among == OF_REGION ? banded(t, f, region, t->n) : t->a[n] + rest(t, f);
+        t->used[n++] = f->frame;
+    }
+    return edx_damage_test(n, t->used, t->a, t->total, which->expected,
+                           among == CARBON ? 1 : which->tests);
+}
+
+static void keep_worst(edx_trend_state *out, const edx_damage *d, uint32_t region, uint32_t i)
+{
+    bool first = out->region == 0;
+
+    if (!first &&
+        (d->p > out->damage.p || (d->p >= out->damage.p && fabs(d->z) <= fabs(out->damage.z))))
+        return;
+    out->damage = *d;
+    out->region = region + 1;
+    out->element = i;
+}
+
+/* The composition of a region, one element against all: for two elements the second says the same.
+ */
+static void test_composition(edx_trend *t, const frames_taken *which, uint32_t region,
+                             edx_trend_state *out)
+{
+    for (uint32_t i = 0; t->n >= 2 && i < (t->n == 2 ? 1 : t->n); i++) {
+        edx_damage d = test(t, which, region, i, OF_REGION);
+        uint32_t element = t->n == 2 && d.z > 0 ? 1 : i; /* the one that is lost */
+        if (t->n == 2)
+            d.z = -fabs(d.z);
+        keep_worst(out, &d, region, element);
+    }
+}
+
+static void test_region(edx_trend *t, const frames_taken *which, uint32_t region,
+                        edx_trend_state *out)
+{
+    uint32_t changed = 0;
+
+    test_composition(t, which, region, out);
+    for (uint32_t i = 0; i < t->n; i++) {
+        edx_damage d = test(t, which, region, i, OF_REST);
+        changed += d.p <= EDX_DAMAGE_LEVEL && d.z < 0;
+        keep_worst(out, &d, region, i);
+    }
+    if (out->region == region + 1)
+        out->whole = t->n > 0 && changed == t->n;
+}
+
+edx_status edx_trend_update(edx_trend *trend, const edx_line *lines, double limit,
+                            uint64_t expected, const uint64_t *skipped, size_t n_skipped,
+                            edx_trend_state *out, edx_error *err)
+{
+    edx_trend *t = trend;
+    uint32_t regions = t->regions < EDX_TREND_REGIONS ? t->regions : EDX_TREND_REGIONS;
+    uint32_t ratios = t->n < 2 ? 0 : t->n == 2 ? 1 : t->n;
+    const frames_taken which = {expected, skipped, n_skipped, regions * (ratios + t->n)};
+
+    memset(out, 0, sizeof *out);
+    out->damage = out->contamination = (edx_damage){.p = 1, .since = -1};
+    if (!make_room(t))
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of %zu frames", t->n_frames);
+    compose(t, lines, limit);
+    for (uint32_t r = 0; r < regions; r++)
+        test_region(t, &which, r, out);
+    out->contamination = test(t, &which, 0, 0, CARBON);
+    out->frames = t->n_frames;
+    for (size_t f = 0; f < t->n_frames; f++)
+        t->used[f] = t->frames[f].frame;
+    out->frame = t->used;
+    out->composition = t->composition;
+    out->sigma = t->sigma;
+    return EDX_OK;
+}
