@@ -14,6 +14,7 @@
 #define STROBE_END 100.0         /* eV: below lies a strobe peak, not X-rays */
 /* Relative error of a computed k: the cross sections of outer shells are known less well, and the
  * Au M lines of one measured AgAu film are off by two thirds (Moreira 2024: 1.44, computed 2.4). */
+#define BARN_M2 1e-28
 #define COMPUTED_K_SIGMA_K 0.2
 #define COMPUTED_K_SIGMA_L 0.3
 #define COMPUTED_K_SIGMA_M 0.6
@@ -232,6 +233,29 @@ static edx_status compute_k(const edx_surroundings *around, edx_line *line, edx_
     return EDX_OK;
 }
 
+/* The factor of a method that counts atoms, and k = factor on the atomic basis: C_at is
+ * proportional to zeta N / A (Watanabe & Williams 2006) or N / cross-section (MacArthur et al.
+ * 2016). */
+static edx_status absolute_factors(int method, const edx_line_setting *given, uint32_t n,
+                                   edx_line *lines, edx_error *err)
+{
+    bool zeta = method == EDX_ZETA;
+
+    for (uint32_t i = 0; i < n; i++) {
+        double factor = zeta ? given[i].zeta : given[i].cross_section_barn;
+        if (isnan(factor))
+            return edx_fail(err, EDX_E_MISSING,
+                            "quant.lines: %s: expected %s, since quant.method is %s", lines[i].name,
+                            zeta ? "zeta in kg/m2" : "cross_section_barn",
+                            zeta ? "zeta" : "cross-section");
+        double relative = given[i].k_sigma / given[i].k;
+        lines[i].factor = zeta ? factor : factor * BARN_M2;
+        lines[i].k = zeta ? factor / lines[i].atomic_weight : 1 / factor;
+        lines[i].k_sigma = isnan(relative) ? 0 : relative * lines[i].k;
+    }
+    return EDX_OK;
+}
+
 static edx_status factors(const edx_surroundings *around, const edx_line_setting *given, uint32_t n,
                           edx_line *lines, edx_error *err)
 {
@@ -358,7 +382,9 @@ edx_status edx_lines_resolve(const edx_settings *settings, const edx_begin *begi
         status = take_all(&around, settings, out, err);
     else
         *n = choose_all(&around, begin, out);
-    if (status == EDX_OK)
+    if (status == EDX_OK && settings->quant.method != EDX_CLIFF_LORIMER)
+        status = absolute_factors(settings->quant.method, given, *n, out, err);
+    else if (status == EDX_OK)
         status = factors(&around, given, *n, out, err);
     free(memory);
     return status;

@@ -22,6 +22,7 @@ typedef struct edx_line {
     double k;                   /* atomic basis: C_i proportional to k_i N_i */
     double k_sigma;             /* absolute, of k */
     bool computed_k;            /* from xraylib, not given */
+    double factor;              /* zeta, kg/m2, or cross-section, m2, where quant.method is that */
     double atomic_weight;
 } edx_line;
 
@@ -47,7 +48,8 @@ edx_status edx_lines_energy(const char *name, double *energy_eV, edx_error *err)
  * Windows that are not given are chosen to keep clear of every other line of the listed elements
  * and of C, O, Si, Cu, Cl; a k that is not given is computed from xraylib, with a relative sigma of
  * 20 % (K), 30 % (L) or 60 % (M), on a scale where the last line's is 1. Errors: UNKNOWN line;
- * RANGE for a window without channels on the axis, or where some lines have a k and others none. */
+ * RANGE for a window without channels on the axis, or where some lines have a k and others none;
+ * MISSING where quant.method needs a factor that a line has not. */
 edx_status edx_lines_resolve(const edx_settings *settings, const edx_begin *begin,
                              const edx_axis *axis, edx_line *out, uint32_t *n, edx_error *err);
 

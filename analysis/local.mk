@@ -60,6 +60,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/scene_strip.h \
 	analysis/sparse.c \
 	analysis/sparse.h \
+	analysis/thickness.c \
+	analysis/thickness.h \
 	analysis/trend.c \
 	analysis/trend.h \
 	analysis/windows.c \

@@ -153,12 +153,32 @@ static size_t sort_pixels(edx_profile *p, const band *b)
     return total;
 }
 
-static void evaluate(edx_profile *p, const edx_profile_source *source, double *net,
-                     double *fraction, double *sigma)
+/* What the specimen does not let out is put back for the fractions; counts stay what they are. */
+static void evaluate_absolute(const edx_profile *p, const edx_profile_source *source,
+                              const uint32_t *pixels, size_t n, const double *net, double *fraction,
+                              double *sigma)
+{
+    double corrected[EDX_MAX_LINES], covariance[EDX_MAX_LINES * EDX_MAX_LINES], live = 0;
+    memcpy(corrected, net, source->n * sizeof *corrected);
+    memcpy(covariance, p->covariance, (size_t)source->n * source->n * sizeof *covariance);
+    for (size_t i = 0; i < n; i++)
+        live += source->live_s[pixels[i]];
+    edx_thickness_correct(source->thickness, (double)n, live / (double)n, corrected, covariance,
+                          NULL);
+    edx_quant_fractions(source->lines, source->n, source->limit, corrected, covariance, fraction,
+                        sigma);
+}
+
+/* The composition of the sum over pixels, which sum_pixels took. */
+static void evaluate(edx_profile *p, const edx_profile_source *source, const uint32_t *pixels,
+                     size_t n, double *net, double *fraction, double *sigma)
 {
     edx_intensity_spectrum(source->intensity, p->spectrum, net, p->covariance);
-    edx_quant_fractions(source->lines, source->n, source->limit, net, p->covariance, fraction,
-                        sigma);
+    if (source->thickness)
+        evaluate_absolute(p, source, pixels, n, net, fraction, sigma);
+    else
+        edx_quant_fractions(source->lines, source->n, source->limit, net, p->covariance, fraction,
+                            sigma);
 }
 
 static void fill_point(edx_profile *p, const edx_profile_source *source, size_t point, size_t m)
@@ -166,9 +186,9 @@ static void fill_point(edx_profile *p, const edx_profile_source *source, size_t 
     double net[EDX_MAX_LINES], fraction[EDX_MAX_LINES], sigma[EDX_MAX_LINES];
     double *counts = p->values + m, *fractions = counts + (size_t)source->n * m;
     double *sigmas = fractions + (size_t)source->n * m;
-    uint32_t first = p->starts[point];
-    sum_pixels(p, source->scene, p->order + first, p->starts[point + 1] - first);
-    evaluate(p, source, net, fraction, sigma);
+    uint32_t first = p->starts[point], pixels = p->starts[point + 1] - first;
+    sum_pixels(p, source->scene, p->order + first, pixels);
+    evaluate(p, source, p->order + first, pixels, net, fraction, sigma);
     for (uint32_t i = 0; i < source->n; i++) {
         counts[i * m + point] = net[i];
         fractions[i * m + point] = fraction[i];
@@ -242,7 +262,8 @@ edx_status edx_profile_region(edx_profile *profile, const edx_profile_source *so
     if (source->n == 0)
         return EDX_OK;
     double *v = profile->values;
-    evaluate(profile, source, v, v + source->n, v + 2 * (size_t)source->n);
+    evaluate(profile, source, profile->order, out->pixels, v, v + source->n,
+             v + 2 * (size_t)source->n);
     out->counts = edx_array_1(EDX_F8, v, source->n);
     out->fraction = edx_array_1(EDX_F8, v + source->n, source->n);
     out->sigma = edx_array_1(EDX_F8, v + 2 * (size_t)source->n, source->n);

@@ -9,6 +9,7 @@
 #include "analysis/intensity.h"
 #include "analysis/lines.h"
 #include "analysis/scene.h"
+#include "analysis/thickness.h"
 #include "proto/result.h"
 
 /* What profiles are taken from; views of somebody's memory. */
@@ -20,6 +21,8 @@ typedef struct edx_profile_source {
     double limit; /* of quantification */
     double step_nm[2];
     uint32_t bin_energy;
+    const edx_thickness *thickness; /* NULL unless quant.method counts atoms */
+    const double *live_s;           /* [rows * cols], for thickness */
 } edx_profile_source;
 
 /* A region's sum. Arrays live until the next call. */

@@ -11,6 +11,8 @@
 
 #include "analysis/health.h"
 #include "analysis/quant.h"
+#include "analysis/thickness.h"
+#include "analysis/xray.h"
 
 static void assert_near(double value, double expected, double tolerance)
 {
@@ -310,6 +312,78 @@ static void steady_frames_are_rarely_doubted(void **state)
     edx_health_free(&h);
 }
 
+/* ---- mass thickness ---- */
+
+static const edx_begin instrument = {.step_nm = {2, 3}, .probe_nA = 0.5, .elevation_deg = 25};
+
+/* What a foil of so much mass, kg/m2, of each element lets out into n lines' counts. */
+static void emit(const edx_thickness *t, const double *mass, double electrons, double pixels,
+                 double *net)
+{
+    for (uint32_t i = 0; i < t->n; i++) {
+        double chi = 0;
+        for (uint32_t j = 0; j < t->n; j++)
+            chi += t->attenuation[i][j] * mass[j] / sin(25 * acos(-1) / 180);
+        double unit = t->method == EDX_ZETA ? 1 / t->factor[i] : t->factor[i] / t->atom_kg[i];
+        net[i] = mass[i] * unit * electrons * pixels * (1 - exp(-chi)) / chi;
+    }
+}
+
+static void check_foil(int method, double thickness_m)
+{
+    const edx_line lines[2] = {{.z = 13,
+                                .energy_eV = 1487,
+                                .atomic_weight = 26.98,
+                                .factor = method == EDX_ZETA ? 350 : 3e-26},
+                               {.z = 29,
+                                .energy_eV = 8046,
+                                .atomic_weight = 63.55,
+                                .factor = method == EDX_ZETA ? 900 : 1e-26}};
+    const double mass[2] = {0.3 * 7e3 * thickness_m, 0.7 * 7e3 * thickness_m}; /* kg/m2 */
+    double electrons = 0.5e-9 * 4 / 1.602176634e-19, net[2], atoms[2], cov[4] = {1, 0, 0, 1};
+    edx_thickness t;
+
+    edx_thickness_init(&t, method, &instrument, lines, 2);
+    emit(&t, mass, electrons, 10, net);
+    double before = net[0], thick = edx_thickness_correct(&t, 10, 4, net, cov, atoms);
+    assert_near(thick / (mass[0] + mass[1]), 1, 1e-9);
+    for (int i = 0; i < 2; i++)
+        assert_near(atoms[i] * lines[i].atomic_weight * 1.66053906660e-27 / (mass[i] * 10 * 6e-18),
+                    1, 1e-9);
+    assert_true(net[0] > before); /* Al is absorbed by Cu */
+    assert_near(cov[1], 0, 0);
+    assert_near(cov[0], net[0] / before * net[0] / before, 1e-9 * cov[0]);
+}
+
+/* What went in comes out, absorption undone, for foils from 1 nm to where a fifth of Al is lost. */
+static void a_foil_is_measured(void **state)
+{
+    (void)state;
+    for (double nm = 1; nm < 200; nm *= 3) {
+        check_foil(EDX_ZETA, nm * 1e-9);
+        check_foil(EDX_CROSS_SECTION, nm * 1e-9);
+    }
+}
+
+static void without_a_current_nothing_is_measured(void **state)
+{
+    const edx_line line = {.z = 13, .energy_eV = 1487, .atomic_weight = 26.98, .factor = 350};
+    edx_begin blind = instrument;
+    double net = 100, cov = 100, atoms;
+    edx_thickness t;
+
+    (void)state;
+    blind.probe_nA = NAN;
+    edx_thickness_init(&t, EDX_ZETA, &blind, &line, 1);
+    assert_true(isnan(edx_thickness_correct(&t, 10, 4, &net, &cov, &atoms)) && isnan(atoms));
+    assert_near(net, 100, 0);
+    edx_thickness_init(&t, EDX_ZETA, &instrument, &line, 1);
+    net = 1e12; /* no thickness gives so many */
+    assert_true(isnan(edx_thickness_correct(&t, 10, 4, &net, &cov, &atoms)) && isnan(net));
+    net = cov = 0;
+    assert_near(edx_thickness_correct(&t, 10, 4, &net, &cov, &atoms), 0, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +397,8 @@ int main(void)
         cmocka_unit_test(outlying_frames_are_named),
         cmocka_unit_test(a_falling_beam_names_no_frame),
         cmocka_unit_test(steady_frames_are_rarely_doubted),
+        cmocka_unit_test(a_foil_is_measured),
+        cmocka_unit_test(without_a_current_nothing_is_measured),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
