@@ -104,21 +104,26 @@ static bool has_counts(const edx_sparse *sparse, uint32_t fold)
     return scene != NULL && edx_scene_counts(scene) > 0;
 }
 
+static uint32_t folds_of(const edx_sparse *sparse)
+{
+    return edx_sparse_shape_of(sparse)->folds;
+}
+
 static uint32_t full_folds(const edx_sparse *sparse)
 {
     uint32_t n = 0;
 
-    for (uint32_t i = 0; i < EDX_FOLDS; i++)
+    for (uint32_t i = 0; i < folds_of(sparse); i++)
         n += has_counts(sparse, i);
     return n;
 }
 
-/* A fold's share of the exposure; EDX_FOLDS: of what is in no fold. */
+/* A fold's share of the exposure; of the fold after the last: of what is in no fold. */
 static double share(const edx_sparse *sparse, uint32_t fold)
 {
     double all = 0;
 
-    for (uint32_t i = 0; i <= EDX_FOLDS; i++)
+    for (uint32_t i = 0; i <= folds_of(sparse); i++)
         all += (double)edx_sparse_exposure(sparse, i);
     return (double)edx_sparse_exposure(sparse, fold) / all;
 }
@@ -209,7 +214,7 @@ static edx_status find_errors(edx_folds *f, edx_scaled *scaled, const edx_sparse
     edx_status status = EDX_OK;
 
     memset(f->error, 0, sizeof *f->error * f->m);
-    for (uint32_t i = 0; status == EDX_OK && i < EDX_FOLDS; i++) {
+    for (uint32_t i = 0; status == EDX_OK && i < folds_of(sparse); i++) {
         if (!has_counts(sparse, i))
             continue;
         squares += edx_scaled_square(scaled, edx_sparse_fold(sparse, i));
@@ -230,14 +235,14 @@ static uint32_t product_terms(const edx_sparse *sparse, edx_pass_term *terms)
     uint32_t n = 1;
 
     terms[0] = (edx_pass_term){1, 1, {total}, {1}};
-    for (uint32_t i = 0; i < EDX_FOLDS; i++) {
+    for (uint32_t i = 0; i < folds_of(sparse); i++) {
         if (!has_counts(sparse, i))
             continue;
         terms[n++] = (edx_pass_term){-1, 1, {edx_sparse_fold(sparse, i)}, {1}};
         rest.part[rest.parts] = edx_sparse_fold(sparse, i);
         rest.sign[rest.parts++] = -1;
     }
-    if (edx_sparse_exposure(sparse, EDX_FOLDS) > 0)
+    if (edx_sparse_exposure(sparse, folds_of(sparse)) > 0)
         terms[n++] = rest;
     return n;
 }
@@ -251,7 +256,7 @@ static edx_status find_noise_free(edx_folds *f, edx_scaled *scaled, const edx_sp
     edx_status status =
         search(&j, &f->products, scaled->edge - rows / (double)scaled->counts, fixed, err);
 
-    for (uint32_t i = 0; i <= EDX_FOLDS; i++)
+    for (uint32_t i = 0; i <= folds_of(sparse); i++)
         divisor -= share(sparse, i) * share(sparse, i);
     for (uint32_t k = 0; status == EDX_OK && k < f->m; k++)
         f->noise_free[k] = f->theta[k] / divisor;
@@ -297,4 +302,16 @@ uint32_t edx_folds_rank(const edx_folds *folds)
         if (folds->error[k] < folds->error[best])
             best = k;
     return best + 1;
+}
+
+bool edx_folds_vectors(const edx_folds *folds, uint32_t fold, uint32_t k, double *out)
+{
+    const start *from = &folds->folds[fold];
+
+    if (folds->full < 2 || !from->warm)
+        return false;
+    for (uint32_t j = 0; j < k; j++)
+        for (uint32_t c = 0; c < folds->channels; c++)
+            out[(size_t)j * folds->channels + c] = from->v[(size_t)c * folds->width + j];
+    return true;
 }

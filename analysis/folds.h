@@ -17,7 +17,7 @@
 
 typedef struct edx_folds edx_folds;
 
-/* For m components of so many channels. NOMEM. */
+/* For m components of so many channels, and up to EDX_FOLDS folds. NOMEM. */
 edx_status edx_folds_new(uint32_t channels, uint32_t m, edx_folds **out, edx_error *err);
 void edx_folds_free(edx_folds **folds);
 
@@ -34,5 +34,8 @@ const double *edx_folds_error(const edx_folds *folds);
 const double *edx_folds_noise_free(const edx_folds *folds); /* [m] eigenvalues, descending */
 /* The rank of least held-out error, 0 while there is none. */
 uint32_t edx_folds_rank(const edx_folds *folds);
+/* The k (to m) leading vectors [k, channels] of the scaled counts of all folds but one; false, and
+ * nothing is written, while that fold has no counts or fewer than two have. */
+bool edx_folds_vectors(const edx_folds *folds, uint32_t fold, uint32_t k, double *out);
 
 #endif

@@ -6,6 +6,7 @@
 struct edx_grouped {
     edx_sparse *pixels;
     edx_sparse *scan; /* NULL: pixels serves, they are scan pixels */
+    uint32_t groups;
 };
 
 /* ---- life ---- */
@@ -15,11 +16,12 @@ static edx_status open_stores(edx_grouped *g, const edx_sparse_shape *shape, uin
 {
     edx_sparse_shape pixels = *shape, scan = *shape;
 
-    pixels.folds = EDX_FOLDS;
-    scan.folds = groups > 0 ? groups : 1;
+    scan.folds = groups > EDX_FOLDS ? EDX_FOLDS : groups < 1 ? 1 : groups;
+    g->groups = groups < 2 ? 0 : scan.folds;
+    pixels.folds = groups < 2 ? EDX_FOLDS : scan.folds;
     scan.bin_pixels = 1;
     edx_status status = edx_sparse_new(&pixels, &g->pixels, err);
-    if (status == EDX_OK && (pixels.bin_pixels != 1 || pixels.folds != scan.folds))
+    if (status == EDX_OK && pixels.bin_pixels != 1)
         status = edx_sparse_new(&scan, &g->scan, err);
     return status;
 }
@@ -124,4 +126,9 @@ edx_sparse *edx_grouped_pixels(edx_grouped *grouped)
 edx_sparse *edx_grouped_scan(edx_grouped *grouped)
 {
     return grouped->scan != NULL ? grouped->scan : grouped->pixels;
+}
+
+uint32_t edx_grouped_groups(const edx_grouped *grouped)
+{
+    return grouped->groups;
 }

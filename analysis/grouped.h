@@ -13,8 +13,8 @@
 
 typedef struct edx_grouped edx_grouped;
 
-/* shape as for decompositions (its folds are set here); groups (0: 1) of frames for the rings.
- * RANGE, NOMEM. */
+/* shape as for decompositions (its folds are set here); groups of frames, more than EDX_FOLDS serve
+ * as EDX_FOLDS; below 2 the rings are not kept by group. RANGE, NOMEM. */
 edx_status edx_grouped_new(const edx_sparse_shape *shape, uint32_t groups, edx_grouped **out,
                            edx_error *err);
 void edx_grouped_free(edx_grouped **grouped);
@@ -32,7 +32,8 @@ void edx_grouped_add(edx_grouped *grouped, uint64_t frame, uint32_t row, const e
  * added. NOMEM. */
 edx_status edx_grouped_ready(edx_grouped *grouped, const edx_scene *scene, edx_error *err);
 
-edx_sparse *edx_grouped_pixels(edx_grouped *grouped); /* analysis pixels, EDX_FOLDS folds */
-edx_sparse *edx_grouped_scan(edx_grouped *grouped);   /* scan pixels, a fold for each group */
+edx_sparse *edx_grouped_pixels(edx_grouped *grouped);    /* analysis pixels; 2 folds or more */
+edx_sparse *edx_grouped_scan(edx_grouped *grouped);      /* scan pixels; the same folds */
+uint32_t edx_grouped_groups(const edx_grouped *grouped); /* 0 where they are not wanted */
 
 #endif
