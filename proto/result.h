@@ -64,9 +64,17 @@ typedef struct edx_status_result {
 typedef struct edx_spectrum_result {
     edx_result_head head;
     double offset_eV, scale_eV;
-    edx_array sum;   /* [E] */
-    edx_array image; /* [rows, cols]; ndim 0: none came */
-    edx_array total; /* [rows, cols] */
+    edx_array sum;             /* [E] */
+    edx_array image;           /* [rows, cols]; ndim 0: none came */
+    edx_array total;           /* [rows, cols] */
+    edx_array fit, background; /* [E] what a model makes of sum; its bremsstrahlung alone */
+    double fit_chi2, fit_dof;  /* NaN: no fit */
+    struct {                   /* the axis as the lines have it; NaN: they are too weak to tell */
+        double offset_eV, offset_sigma, gain, gain_sigma, resolution_eV, resolution_sigma;
+    } calibration;
+    uint32_t n_found; /* elements found in sum */
+    char found[EDX_MAX_LINES][EDX_SYMBOL_SIZE];
+    double significance[EDX_MAX_LINES]; /* net counts of each over their sigma */
 } edx_spectrum_result;
 
 typedef struct edx_maps_result {
@@ -79,6 +87,8 @@ typedef struct edx_maps_result {
     edx_array atomic_fraction, fraction_sigma;   /* [n, rows, cols] */
     edx_array denoised_fraction, denoised_sigma; /* [n, rows, cols] */
     edx_array exposure;                          /* [rows, cols] */
+    edx_array mass_thickness;                    /* [rows, cols] kg/m2 */
+    edx_array atoms;                             /* [n, rows, cols] per pixel */
 } edx_maps_result;
 
 typedef struct edx_pca_result {
@@ -161,7 +171,11 @@ typedef struct edx_trend_result {
         int64_t since_frame;
     } damage;
     struct {
-        double target_sigma, frames_needed, seconds;
+        double z, p, since_frame; /* NaN: nothing found */
+    } contamination;              /* carbon */
+    struct {
+        double target_sigma, frames_needed, seconds; /* of the composition; INFINITY: never */
+        double delta_frames_needed, delta_seconds;   /* of the difference of shell and core */
     } forecast;
 } edx_trend_result;
 

@@ -75,12 +75,30 @@ static const edx_key status_keys[] = {COUNTS,
 static const edx_key energy_keys[] = {FLOAT(edx_spectrum_result, offset_eV),
                                       FLOAT(edx_spectrum_result, scale_eV), END};
 
-static const edx_key spectrum_keys[] = {COUNTS,
-                                        GROUP("energy", energy_keys),
-                                        ARRAY(edx_spectrum_result, sum, "e"),
-                                        ARRAY(edx_spectrum_result, image, "rc"),
-                                        ARRAY(edx_spectrum_result, total, "yx"),
-                                        END};
+static const edx_key calibration_keys[] = {
+    IN(EDX_KEY_FLOAT, edx_spectrum_result, calibration, offset_eV),
+    IN(EDX_KEY_FLOAT, edx_spectrum_result, calibration, offset_sigma),
+    IN(EDX_KEY_FLOAT, edx_spectrum_result, calibration, gain),
+    IN(EDX_KEY_FLOAT, edx_spectrum_result, calibration, gain_sigma),
+    IN(EDX_KEY_FLOAT, edx_spectrum_result, calibration, resolution_eV),
+    IN(EDX_KEY_FLOAT, edx_spectrum_result, calibration, resolution_sigma),
+    END};
+
+static const edx_key spectrum_keys[] = {
+    COUNTS,
+    GROUP("energy", energy_keys),
+    ARRAY(edx_spectrum_result, sum, "e"),
+    ARRAY(edx_spectrum_result, image, "rc"),
+    ARRAY(edx_spectrum_result, total, "yx"),
+    ARRAY(edx_spectrum_result, fit, "e"),
+    ARRAY(edx_spectrum_result, background, "e"),
+    FLOAT(edx_spectrum_result, fit_chi2),
+    FLOAT(edx_spectrum_result, fit_dof),
+    {.key = "calibration", .kind = EDX_KEY_GROUP, .sub = calibration_keys, .optional = true},
+    {NAMED("found", EDX_KEY_NUMBERS, edx_spectrum_result, found), .size = EDX_SYMBOL_SIZE,
+     .values = offsetof(edx_spectrum_result, significance),
+     .count = offsetof(edx_spectrum_result, n_found), .optional = true},
+    END};
 
 static const edx_key maps_keys[] = {
     COUNTS,
@@ -96,6 +114,8 @@ static const edx_key maps_keys[] = {
     ARRAY(edx_maps_result, denoised_fraction, "nyx"),
     ARRAY(edx_maps_result, denoised_sigma, "nyx"),
     ARRAY(edx_maps_result, exposure, "yx"),
+    ARRAY(edx_maps_result, mass_thickness, "yx"),
+    ARRAY(edx_maps_result, atoms, "nyx"),
     END};
 
 static const edx_key pca_keys[] = {COUNTS,
@@ -199,19 +219,29 @@ static const edx_key damage_keys[] = {IN(EDX_KEY_FLOAT, edx_trend_result, damage
                                       IN(EDX_KEY_FLOAT, edx_trend_result, damage, p),
                                       IN(EDX_KEY_INT, edx_trend_result, damage, since_frame), END};
 
+static const edx_key contamination_keys[] = {
+    IN(EDX_KEY_FLOAT, edx_trend_result, contamination, z),
+    IN(EDX_KEY_FLOAT, edx_trend_result, contamination, p),
+    IN(EDX_KEY_FLOAT, edx_trend_result, contamination, since_frame), END};
+
 static const edx_key forecast_keys[] = {
     IN(EDX_KEY_FLOAT, edx_trend_result, forecast, target_sigma),
     IN(EDX_KEY_FLOAT, edx_trend_result, forecast, frames_needed),
-    IN(EDX_KEY_FLOAT, edx_trend_result, forecast, seconds), END};
+    IN(EDX_KEY_FLOAT, edx_trend_result, forecast, seconds),
+    IN(EDX_KEY_FLOAT, edx_trend_result, forecast, delta_frames_needed),
+    IN(EDX_KEY_FLOAT, edx_trend_result, forecast, delta_seconds),
+    END};
 
-static const edx_key trend_keys[] = {COUNTS,
-                                     ARRAY(edx_trend_result, composition, "nf"),
-                                     ARRAY(edx_trend_result, sigma, "nf"),
-                                     FLOAT(edx_trend_result, dose_e_per_A2),
-                                     ARRAY(edx_trend_result, drift_nm, "f2"),
-                                     GROUP("damage", damage_keys),
-                                     GROUP("forecast", forecast_keys),
-                                     END};
+static const edx_key trend_keys[] = {
+    COUNTS,
+    ARRAY(edx_trend_result, composition, "nf"),
+    ARRAY(edx_trend_result, sigma, "nf"),
+    FLOAT(edx_trend_result, dose_e_per_A2),
+    ARRAY(edx_trend_result, drift_nm, "f2"),
+    GROUP("damage", damage_keys),
+    {.key = "contamination", .kind = EDX_KEY_GROUP, .sub = contamination_keys, .optional = true},
+    GROUP("forecast", forecast_keys),
+    END};
 
 static const edx_key one_alarm_keys[] = {
     {KEY(EDX_KEY_TEXT, edx_alarm, kind), .size = sizeof((edx_alarm *)0)->kind},

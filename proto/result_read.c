@@ -289,6 +289,8 @@ static edx_status read_group(reader *r, const edx_key *key, char *base, const ed
 
 static edx_status read_list(reader *r, const edx_key *key, char *base, const edx_node *node)
 {
+    if (!node && key->optional)
+        return EDX_OK;
     switch (key->kind) {
     case EDX_KEY_NAMES:
         return read_names(r, key, base, node);

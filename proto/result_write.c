@@ -53,6 +53,8 @@ static bool present(const edx_key *key, const char *base)
         return AT(bool *, base, key->offset) != NULL;
     case EDX_KEY_TEXT:
         return !key->optional || base[key->offset] != '\0';
+    case EDX_KEY_NUMBERS:
+        return !key->optional || AT(uint32_t, base, key->count) > 0;
     case EDX_KEY_GROUP:
         return !key->optional || any_present(key->sub, base);
     default:

@@ -126,13 +126,29 @@ static const char j_status[] =
     "\"max\": 3}, \"last\": {\"edx.status\": 1.5, \"edx.maps\": 2.5, \"edx.alarm\": 9.5}, "
     "\"version\": \"0.1.0\", \"uptime_s\": 60}";
 
-static const edx_spectrum_result spectrum_example = {
-    .head = HEAD, .offset_eV = -5, .scale_eV = 10, .sum = A1(1), .image = A2(2), .total = A2(3)};
+static const edx_spectrum_result spectrum_example = {.head = HEAD,
+                                                     .offset_eV = -5,
+                                                     .scale_eV = 10,
+                                                     .sum = A1(1),
+                                                     .image = A2(2),
+                                                     .total = A2(3),
+                                                     .fit = A1(4),
+                                                     .background = A1(5),
+                                                     .fit_chi2 = 700,
+                                                     .fit_dof = 650,
+                                                     .calibration = {1, 0.5, 1.25, 0.125, 130, 2},
+                                                     .n_found = 1,
+                                                     .found = {"Ag"},
+                                                     .significance = {40}};
 
 static const char j_spectrum[] =
     "{\"v\": 1, \"acq\": \"a-1\", \"t\": 8.5, \"frames\": 3, \"frame\": 4, \"counts\": 5, "
     "\"energy\": {\"offset_eV\": -5, \"scale_eV\": 10}, \"sum\": |u1 [1] 01, \"image\": |u1 [1, 1] "
-    "02, \"total\": |u1 [1, 1] 03}";
+    "02, \"total\": |u1 [1, 1] 03, \"fit\": |u1 [1] 04, \"background\": |u1 [1] 05, "
+    "\"fit_chi2\": 700, \"fit_dof\": 650, \"calibration\": {\"offset_eV\": 1, \"offset_sigma\": "
+    "0.5, "
+    "\"gain\": 1.25, \"gain_sigma\": 0.125, \"resolution_eV\": 130, \"resolution_sigma\": 2}, "
+    "\"found\": {\"Ag\": 40}}";
 
 static const edx_maps_result maps_example = {.head = HEAD,
                                              .n = 1,
@@ -145,14 +161,17 @@ static const edx_maps_result maps_example = {.head = HEAD,
                                              .fraction_sigma = A3(4),
                                              .denoised_fraction = A3(5),
                                              .denoised_sigma = A3(6),
-                                             .exposure = A2(7)};
+                                             .exposure = A2(7),
+                                             .mass_thickness = A2(8),
+                                             .atoms = A3(9)};
 
 static const char j_maps[] =
     "{\"v\": 1, \"acq\": \"a-1\", \"t\": 8.5, \"frames\": 3, \"frame\": 4, \"counts\": 5, "
     "\"lines\": [\"Ag_La\"], \"elements\": [\"Ag\"], \"step_nm\": [0.5, 0.25], \"intensity\": |u1 "
     "[1, 1, 1] 01, \"sigma\": |u1 [1, 1, 1] 02, \"atomic_fraction\": |u1 [1, 1, 1] 03, "
     "\"fraction_sigma\": |u1 [1, 1, 1] 04, \"denoised_fraction\": |u1 [1, 1, 1] 05, "
-    "\"denoised_sigma\": |u1 [1, 1, 1] 06, \"exposure\": |u1 [1, 1] 07}";
+    "\"denoised_sigma\": |u1 [1, 1, 1] 06, \"exposure\": |u1 [1, 1] 07, "
+    "\"mass_thickness\": |u1 [1, 1] 08, \"atoms\": |u1 [1, 1, 1] 09}";
 
 static const edx_pca_result pca_example = {.head = HEAD,
                                            .rank = 3,
@@ -273,13 +292,20 @@ static const edx_trend_result trend_example = {
     .dose_e_per_A2 = 1000,
     .drift_nm = {.dtype = EDX_U1, .ndim = 2, .shape = {1, 2}, .data = drift},
     .damage = {.z = -1, .p = 0.5, .since_frame = -1},
-    .forecast = {.target_sigma = 0.01, .frames_needed = 400, .seconds = 60}};
+    .contamination = {.z = 5, .p = 0.25, .since_frame = 8},
+    .forecast = {.target_sigma = 0.01,
+                 .frames_needed = 400,
+                 .seconds = 60,
+                 .delta_frames_needed = 90,
+                 .delta_seconds = 12}};
 
 static const char j_trend[] =
     "{\"v\": 1, \"acq\": \"a-1\", \"t\": 8.5, \"frames\": 3, \"frame\": 4, \"counts\": 5, "
     "\"composition\": |u1 [1, 1] 01, \"sigma\": |u1 [1, 1] 02, \"dose_e_per_A2\": 1000, "
     "\"drift_nm\": |u1 [1, 2] 1516, \"damage\": {\"z\": -1, \"p\": 0.5, \"since_frame\": -1}, "
-    "\"forecast\": {\"target_sigma\": 0.01, \"frames_needed\": 400, \"seconds\": 60}}";
+    "\"contamination\": {\"z\": 5, \"p\": 0.25, \"since_frame\": 8}, "
+    "\"forecast\": {\"target_sigma\": 0.01, \"frames_needed\": 400, \"seconds\": 60, "
+    "\"delta_frames_needed\": 90, \"delta_seconds\": 12}}";
 
 static const edx_alarm alarm_examples[] = {{"loss", "warning", "3 frames lost", 12, true},
                                            {"no-begin", "error", "no begin", -1, false}};
