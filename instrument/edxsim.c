@@ -30,6 +30,7 @@ static const char help_text[] =
     "      --size N           N x N pixels over the same field of view\n"
     "      --dose FACTOR      times the scene's probe current (default: 1)\n"
     "      --drift DY,DX      the specimen moves by that many nm in every frame\n"
+    "      --wander NM        and by a random step of that size in y and in x\n"
     "      --damage FRACTION  that share of the first element is gone by the last frame\n"
     "      --acq ID           acquisition id (default: SCENE-sSEED)\n"
     "      --truth FILE       write what is true as JSON\n"
@@ -65,7 +66,7 @@ static const char help_text[] =
 
 typedef struct arguments {
     const char *scene, *acq, *truth, *output, *frames, *size, *seed;
-    const char *dose, *drift, *damage, *fault;
+    const char *dose, *drift, *wander, *damage, *fault;
     edx_stream_arguments stream;
     edx_simulator_options run;
     edx_sender_options sender;
@@ -123,6 +124,7 @@ enum {
     OPT_SIZE,
     OPT_DOSE,
     OPT_DRIFT,
+    OPT_WANDER,
     OPT_DAMAGE,
     OPT_ACQ,
     OPT_TRUTH,
@@ -143,6 +145,7 @@ static const struct option options[] = {{"scene", required_argument, NULL, OPT_S
                                         {"size", required_argument, NULL, OPT_SIZE},
                                         {"dose", required_argument, NULL, OPT_DOSE},
                                         {"drift", required_argument, NULL, OPT_DRIFT},
+                                        {"wander", required_argument, NULL, OPT_WANDER},
                                         {"damage", required_argument, NULL, OPT_DAMAGE},
                                         {"acq", required_argument, NULL, OPT_ACQ},
                                         {"truth", required_argument, NULL, OPT_TRUTH},
@@ -177,6 +180,8 @@ static const char **slot(arguments *args, int option)
         return &args->dose;
     case OPT_DRIFT:
         return &args->drift;
+    case OPT_WANDER:
+        return &args->wander;
     case OPT_DAMAGE:
         return &args->damage;
     case OPT_ACQ:
@@ -252,6 +257,8 @@ static edx_status read_run(arguments *args, edx_error *err)
         status = edx_arguments_number("--dose", args->dose, &run->dose, err);
     if (status == EDX_OK)
         status = edx_arguments_number("--damage", args->damage, &run->damage, err);
+    if (status == EDX_OK)
+        status = edx_arguments_number("--wander", args->wander, &run->wander_nm, err);
     if (status == EDX_OK)
         status = pair("--drift", args->drift, run->drift_nm, err);
     run->size = (uint32_t)size;

@@ -16,6 +16,7 @@
 #define MAX_SIZE 4096u
 #define DAMAGE_FRAMES 100u /* over which an open-ended run loses its share */
 #define PI 3.14159265358979323846
+#define WANDER_STREAM UINT64_MAX /* no frame's */
 
 /* HAADF: detector units for atoms per nm2 times Z^1.7, electrons behind one unit for each electron
  * of the probe, offset and read-out noise. */
@@ -47,6 +48,9 @@ struct edx_simulator {
     double step_nm;
     double electrons; /* per pixel and frame, live */
     double shift_nm[2];
+    edx_random wander; /* the steps of frames up to wandered */
+    uint64_t wandered;
+    double wander_nm[2];
     double *map;     /* [pixels] work */
     double *haadf;   /* [pixels] expected, without offset */
     uint16_t *image; /* [pixels] */
@@ -74,6 +78,9 @@ static edx_status check(const edx_simulator_options *options, edx_error *err)
         return edx_fail(err, EDX_E_RANGE, "damage: %g, expected 0 to 1", options->damage);
     if (!isfinite(options->drift_nm[0]) || !isfinite(options->drift_nm[1]))
         return edx_fail(err, EDX_E_RANGE, "drift: expected two finite numbers, nm per frame");
+    if (!(options->wander_nm >= 0.0) || !isfinite(options->wander_nm))
+        return edx_fail(err, EDX_E_RANGE, "wander: %g, expected 0 or more, nm per frame",
+                        options->wander_nm);
     if (!edx_acq_valid(options->acq))
         return edx_fail(err, EDX_E_RANGE,
                         "acq: \"%s\", expected 1 to 64 of A-Z a-z 0-9 . _ -, no dot first",
@@ -391,11 +398,31 @@ static double intact(const edx_simulator *simulator, uint64_t index)
     return 1.0 - simulator->options.damage * fmin(done, 1.0);
 }
 
+/* Back to frame 0. */
+static void stop_wandering(edx_simulator *simulator)
+{
+    edx_random_seed(&simulator->wander, simulator->options.seed, WANDER_STREAM);
+    simulator->wandered = 0;
+    simulator->wander_nm[0] = simulator->wander_nm[1] = 0.0;
+}
+
+void edx_simulator_moved(edx_simulator *simulator, uint64_t index, double nm[2])
+{
+    const edx_simulator_options *options = &simulator->options;
+    if (index < simulator->wandered || simulator->wandered == 0)
+        stop_wandering(simulator);
+    for (; simulator->wandered < index && options->wander_nm > 0.0; simulator->wandered++)
+        for (int i = 0; i < 2; i++)
+            simulator->wander_nm[i] += options->wander_nm * edx_random_gauss(&simulator->wander);
+    for (int i = 0; i < 2; i++)
+        nm[i] = options->drift_nm[i] * (double)index + simulator->wander_nm[i];
+}
+
 /* Moves the specimen to where it is in this frame. */
 static edx_status drift(edx_simulator *simulator, uint64_t index, edx_error *err)
 {
-    double shift[2] = {simulator->options.drift_nm[0] * (double)index,
-                       simulator->options.drift_nm[1] * (double)index};
+    double shift[2];
+    edx_simulator_moved(simulator, index, shift);
     if (shift[0] == simulator->shift_nm[0] && shift[1] == simulator->shift_nm[1])
         return EDX_OK;
     simulator->shift_nm[0] = shift[0];

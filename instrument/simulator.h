@@ -23,6 +23,7 @@ typedef struct edx_simulator_options {
     uint32_t size;      /* pixels a side over the scene's field of view */
     double dose;        /* times the scene's probe current */
     double drift_nm[2]; /* of the specimen, [y, x] per frame */
+    double wander_nm;   /* and a random step, normal of this sigma, in y and in x, per frame */
     double damage;      /* share of the first element that is lost by the last frame (by the 100th
                            when open-ended), linearly */
     char acq[EDX_ACQ_SIZE];
@@ -49,6 +50,9 @@ edx_status edx_simulator_frame(edx_simulator *simulator, uint64_t index, edx_fra
                                edx_error *err);
 void edx_simulator_end(const edx_simulator *simulator, uint64_t frames, uint64_t messages,
                        const char *reason, edx_end *out);
+
+/* How far the specimen has moved in a frame since frame 0, nm. */
+void edx_simulator_moved(edx_simulator *simulator, uint64_t index, double nm[2]);
 
 /* Seconds from one frame to the next. */
 double edx_simulator_frame_s(const edx_simulator *simulator);

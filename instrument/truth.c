@@ -146,6 +146,18 @@ static void print_peaks(FILE *file, const edx_simulator *simulator)
     fprintf(file, "],\n");
 }
 
+static void print_track(FILE *file, edx_simulator *simulator)
+{
+    uint64_t frames = edx_simulator_settings(simulator)->frames;
+    double nm[2];
+    fprintf(file, "  \"drift_nm\": [");
+    for (uint64_t f = 0; f < frames; f++) {
+        edx_simulator_moved(simulator, f, nm);
+        fprintf(file, "%s[%.8g, %.8g]", f ? ", " : "", nm[0], nm[1]);
+    }
+    fprintf(file, "],\n");
+}
+
 static void print_expected(FILE *file, const edx_simulator *simulator)
 {
     double sum = 0.0;
@@ -159,7 +171,7 @@ static void print_expected(FILE *file, const edx_simulator *simulator)
     fprintf(file, "},\n  \"expected_counts_per_frame\": %.8g\n", sum);
 }
 
-static void print(FILE *file, const edx_simulator *simulator)
+static void print(FILE *file, edx_simulator *simulator)
 {
     const edx_simulator_options *options = edx_simulator_settings(simulator);
     double step = edx_simulator_step_nm(simulator);
@@ -170,10 +182,12 @@ static void print(FILE *file, const edx_simulator *simulator)
             options->size);
     fprintf(file,
             "  \"step_nm\": [%.8g, %.8g],\n  \"beam_keV\": %.8g,\n  \"dose\": %.8g,\n"
-            "  \"probe_nA\": %.8g,\n  \"drift_nm_per_frame\": [%.8g, %.8g],\n  \"damage\": %.8g,\n",
+            "  \"probe_nA\": %.8g,\n  \"drift_nm_per_frame\": [%.8g, %.8g],\n"
+            "  \"wander_nm_per_frame\": %.8g,\n  \"damage\": %.8g,\n",
             step, step, options->scene->beam_keV, options->dose,
             options->scene->probe_nA * options->dose, options->drift_nm[0], options->drift_nm[1],
-            options->damage);
+            options->wander_nm, options->damage);
+    print_track(file, simulator);
     print_particles(file, simulator);
     print_sheet(file, simulator);
     print_peaks(file, simulator);
@@ -181,7 +195,7 @@ static void print(FILE *file, const edx_simulator *simulator)
     fprintf(file, "}\n");
 }
 
-edx_status edx_truth_write(const edx_simulator *simulator, const char *path, edx_error *err)
+edx_status edx_truth_write(edx_simulator *simulator, const char *path, edx_error *err)
 {
     size_t n = strlen(path) + sizeof ".part";
     char *aside = malloc(n);

@@ -11,6 +11,6 @@ double edx_truth_ring(const edx_simulator *simulator, uint32_t particle, double 
                       double to_nm, double fraction[2]);
 
 /* Writes the file (aside, then renamed). IO. */
-edx_status edx_truth_write(const edx_simulator *simulator, const char *path, edx_error *err);
+edx_status edx_truth_write(edx_simulator *simulator, const char *path, edx_error *err);
 
 #endif
