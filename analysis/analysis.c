@@ -5,10 +5,12 @@
 #include <string.h>
 
 #include "analysis/components.h"
+#include "analysis/drift.h"
 #include "analysis/health.h"
 #include "analysis/intensity.h"
 #include "analysis/profile.h"
 #include "analysis/quant.h"
+#include "analysis/shift.h"
 
 #define PIXELS_PER_CHUNK 512u
 
@@ -45,6 +47,14 @@ struct edx_analysis {
     char image_name[EDX_NAME_SIZE];
     bool has_image;
     uint64_t frames, newest;
+    edx_drift *drift; /* NULL: not corrected */
+    edx_shift *shift;
+    bool added; /* something is in the sums */
+    bool misplaced;
+    struct {
+        uint64_t *frames;
+        double (*nm)[2];
+    } track;
 };
 
 /* ---- setup ---- */
@@ -213,6 +223,17 @@ static edx_status new_buffers(edx_analysis *a, edx_error *err)
     return EDX_OK;
 }
 
+/* NULL where nothing is to be corrected. */
+static edx_status new_drift(const edx_begin *begin, const edx_settings *settings, edx_drift **out,
+                            edx_error *err)
+{
+    const uint32_t shorter = begin->rows < begin->cols ? begin->rows : begin->cols;
+    *out = NULL;
+    if (settings->analysis.drift != EDX_DRIFT_INTEGER || shorter < EDX_DRIFT_MIN_SIDE)
+        return EDX_OK;
+    return edx_drift_new(begin->rows, begin->cols, out, err);
+}
+
 edx_status edx_analysis_new(const edx_begin *begin, const edx_settings *settings,
                             edx_analysis **out, edx_error *err)
 {
@@ -230,6 +251,10 @@ edx_status edx_analysis_new(const edx_begin *begin, const edx_settings *settings
         status = edx_profile_new(begin->rows, begin->cols, begin->channels, &a->profile, err);
     if (status == EDX_OK)
         status = new_buffers(a, err);
+    if (status == EDX_OK)
+        status = edx_shift_new(&a->shift, err);
+    if (status == EDX_OK)
+        status = new_drift(&a->begin, settings, &a->drift, err);
     if (status != EDX_OK)
         edx_analysis_free(out);
     return status;
@@ -248,6 +273,10 @@ void edx_analysis_free(edx_analysis **analysis)
     free(a->live);
     free(a->image);
     free(a->mask);
+    edx_drift_free(&a->drift);
+    edx_shift_free(&a->shift);
+    free(a->track.frames);
+    free(a->track.nm);
     free(a);
     *analysis = NULL;
 }
@@ -292,18 +321,39 @@ static void rebuild_inside(edx_analysis *a)
     }
 }
 
+/* Pictures of other energies, or none, do not fit those to come. */
+static void renew_drift(edx_analysis *a, const setup *before, edx_drift **drift)
+{
+    const setup *after = a->now;
+    const bool same = before->settings.analysis.drift == after->settings.analysis.drift &&
+                      before->inside_lo == after->inside_lo &&
+                      before->inside_hi == after->inside_hi;
+    if (!same) {
+        edx_drift *unused = a->drift;
+        a->misplaced = a->misplaced || (a->added && (unused || *drift));
+        a->drift = *drift;
+        *drift = unused;
+    }
+    edx_drift_free(drift);
+}
+
 edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *settings,
                                   edx_error *err)
 {
     setup *before = analysis->now, *after = NULL;
+    edx_drift *drift = NULL;
     edx_status status = new_setup(settings, &analysis->begin, &after, err);
+    if (status == EDX_OK)
+        status = new_drift(&analysis->begin, settings, &drift, err);
     if (status == EDX_OK)
         status = edx_components_set_pool(after->components, analysis->decompose_pool, err);
     if (status != EDX_OK) {
+        edx_drift_free(&drift);
         free_setup(after);
         return status;
     }
     analysis->now = after;
+    renew_drift(analysis, before, &drift);
     edx_components_follow(after->components, before->components, analysis->scene);
     if (after->intensity) {
         edx_intensity_set_pool(after->intensity, analysis->pool);
@@ -349,13 +399,13 @@ static uint64_t add_inside(edx_analysis *a, uint32_t row, const edx_events *even
     return total;
 }
 
-static void add_live(edx_analysis *a, const edx_frame *frame, uint32_t pixels)
+static void add_live(edx_analysis *a, const edx_frame *frame, const edx_shift_area *area)
 {
     double ratio = frame->live_s / frame->real_s;
     double live = a->begin.dwell_s * (frame->real_s > 0 && ratio >= 0 ? fmin(ratio, 1) : 1);
-    double *out = a->live + (size_t)frame->row * a->begin.cols;
-    for (uint32_t p = 0; p < pixels; p++)
-        out[p] += live;
+    for (uint32_t y = area->row; y < area->row + area->rows; y++)
+        for (uint32_t x = area->col; x < area->col + area->cols; x++)
+            a->live[(size_t)y * a->begin.cols + x] += live;
 }
 
 /* The image that is summed: the first that begin names, else the first that came. */
@@ -371,40 +421,115 @@ static const edx_array *find_image(edx_analysis *a, const edx_frame *frame)
     return NULL;
 }
 
-static void add_image(edx_analysis *a, const edx_frame *frame, uint32_t pixels)
+/* The frame's image, where it has the size of its counts. */
+static const edx_array *image_of(edx_analysis *a, const edx_frame *frame, uint32_t pixels)
 {
     const edx_array *image = find_image(a, frame);
     uint64_t elements, bytes;
-    if (!image || !edx_array_count(image, &elements, &bytes) || elements != pixels)
-        return;
-    double *out = a->image + (size_t)frame->row * a->begin.cols;
+    return image && edx_array_count(image, &elements, &bytes) && elements == pixels ? image : NULL;
+}
+
+static void add_image(edx_analysis *a, const edx_array *image, uint32_t first,
+                      const edx_shift_area *area)
+{
     a->has_image = true;
-    for (uint32_t p = 0; p < pixels; p++) {
-        double value = edx_array_get(image, p);
-        out[p] += isfinite(value) ? value : 0;
+    for (uint32_t y = 0; y < area->rows; y++)
+        for (uint32_t x = 0; x < area->cols; x++) {
+            size_t from = (size_t)(area->from_row + y - first) * a->begin.cols + area->from_col + x;
+            double value = edx_array_get(image, from);
+            a->image[(size_t)(area->row + y) * a->begin.cols + area->col + x] +=
+                isfinite(value) ? value : 0;
+        }
+}
+
+void edx_analysis_look(edx_analysis *analysis, const edx_frame *frame, const edx_events *events)
+{
+    if (analysis->drift)
+        edx_drift_look(analysis->drift, frame->frame, frame->row, events, analysis->now->inside_lo,
+                       analysis->now->inside_hi, image_of(analysis, frame, events->pixels));
+}
+
+/* Where the frame's events go. */
+static edx_status find_place(edx_analysis *a, const edx_frame *frame, const edx_events *events,
+                             int32_t shift[2], edx_error *err)
+{
+    shift[0] = shift[1] = 0;
+    if (!a->drift)
+        return EDX_OK;
+    const edx_drift_place *place = edx_drift_find(a->drift, frame->frame);
+    edx_status status = EDX_OK;
+    if (!place) {
+        if (!edx_drift_looks_at(a->drift, frame->frame))
+            edx_analysis_look(a, frame, events);
+        status = edx_drift_register(a->drift, err);
+        place = edx_drift_find(a->drift, frame->frame);
     }
+    if (place)
+        memcpy(shift, place->shift, sizeof place->shift);
+    return status;
+}
+
+/* The events of whole rows as they are to stand, and the exposure of what they cover. Returns the
+ * counts within the energies of the analysis. */
+static uint64_t add_sums(edx_analysis *a, const edx_frame *frame, const edx_shift_area *area,
+                         const edx_events *events)
+{
+    const uint32_t right = area->col + area->cols;
+    edx_scene_uncover(a->scene, area->row, area->rows, 0, area->col);
+    edx_scene_uncover(a->scene, area->row, area->rows, right, a->begin.cols - right);
+    if (a->now->intensity)
+        edx_intensity_add(a->now->intensity, area->row, events);
+    edx_components_add(a->now->components, frame->frame, area->row, events);
+    add_live(a, frame, area);
+    return add_inside(a, area->row, events);
+}
+
+/* Counts of the message within the energies of the analysis, wherever they fell: *counts. */
+static edx_status add_rows(edx_analysis *a, const edx_frame *frame, const edx_events *events,
+                           const int32_t shift[2], uint64_t *counts, edx_error *err)
+{
+    const uint32_t cols = a->begin.cols;
+    const edx_shift_area area =
+        edx_shift_covers(a->begin.rows, cols, frame->row, events->pixels / cols, shift);
+    const edx_array *image = image_of(a, frame, events->pixels);
+    const bool moved = shift[0] != 0 || shift[1] != 0;
+    edx_events there = *events;
+    edx_status status = EDX_OK;
+    if (moved)
+        status = edx_shift_events(a->shift, &area, cols, frame->row, events, &there, err);
+    if (status == EDX_OK && area.rows > 0 && area.cols > 0)
+        status = edx_scene_add(a->scene, area.row, &there, err);
+    if (status != EDX_OK)
+        return status;
+    if (area.rows > 0 && area.cols > 0) {
+        *counts = add_sums(a, frame, &area, &there);
+        if (image)
+            add_image(a, image, frame->row, &area);
+    }
+    if (moved)
+        *counts = count_inside(a->now, events, events->offsets[0], events->offsets[events->pixels]);
+    return EDX_OK;
 }
 
 edx_status edx_analysis_add(edx_analysis *analysis, const edx_frame *frame,
                             const edx_events *events, edx_error *err)
 {
     uint32_t rows = events->pixels / analysis->begin.cols;
+    uint64_t counts = 0;
+    int32_t shift[2];
     if (events->pixels % analysis->begin.cols != 0 || rows > analysis->begin.rows ||
         frame->row > analysis->begin.rows - rows)
         return edx_fail(err, EDX_E_MISMATCH, "row %u and %u pixels, expected whole rows of %u x %u",
                         frame->row, events->pixels, analysis->begin.rows, analysis->begin.cols);
     edx_status status = edx_health_add(analysis->health, frame->frame, 0, err);
     if (status == EDX_OK)
-        status = edx_scene_add(analysis->scene, frame->row, events, err);
+        status = find_place(analysis, frame, events, shift, err);
+    if (status == EDX_OK)
+        status = add_rows(analysis, frame, events, shift, &counts, err);
     if (status != EDX_OK)
         return status;
-    if (analysis->now->intensity)
-        edx_intensity_add(analysis->now->intensity, frame->row, events);
-    edx_components_add(analysis->now->components, frame->frame, frame->row, events);
-    uint64_t counts = add_inside(analysis, frame->row, events);
     edx_health_add(analysis->health, frame->frame, counts, NULL); /* known: cannot fail */
-    add_live(analysis, frame, events->pixels);
-    add_image(analysis, frame, events->pixels);
+    analysis->added = true;
     return EDX_OK;
 }
 
@@ -414,6 +539,69 @@ void edx_analysis_frame(edx_analysis *analysis, uint64_t index, bool complete)
     analysis->frames += complete;
     if (index > analysis->newest)
         analysis->newest = index;
+}
+
+/* ---- drift ---- */
+
+edx_drift *edx_analysis_drift(edx_analysis *analysis)
+{
+    return analysis->drift;
+}
+
+bool edx_analysis_is_misplaced(const edx_analysis *analysis)
+{
+    return analysis->misplaced;
+}
+
+edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err)
+{
+    setup *before = analysis->now, *after = NULL;
+    const size_t pixels = scan_pixels(analysis);
+    edx_status status = new_setup(&before->settings, &analysis->begin, &after, err);
+    if (status == EDX_OK)
+        status = edx_components_set_pool(after->components, analysis->decompose_pool, err);
+    if (status != EDX_OK) {
+        free_setup(after);
+        return status;
+    }
+    free_setup(before);
+    analysis->now = after;
+    if (after->intensity)
+        edx_intensity_set_pool(after->intensity, analysis->pool);
+    edx_scene_clear(analysis->scene);
+    edx_health_clear(analysis->health);
+    memset(analysis->inside, 0, pixels * sizeof *analysis->inside);
+    memset(analysis->live, 0, pixels * sizeof *analysis->live);
+    memset(analysis->image, 0, pixels * sizeof *analysis->image);
+    analysis->frames = analysis->newest = 0;
+    analysis->misplaced = analysis->added = false;
+    return EDX_OK;
+}
+
+edx_status edx_analysis_track(edx_analysis *analysis, size_t *n, const uint64_t **frames,
+                              const double (**nm)[2], edx_error *err)
+{
+    edx_analysis *a = analysis;
+    size_t places = 0;
+    const edx_drift_place *place = a->drift ? edx_drift_places(a->drift, &places) : NULL;
+    uint64_t *numbers = realloc(a->track.frames, (places + 1) * sizeof *numbers);
+    if (numbers)
+        a->track.frames = numbers;
+    double(*moved)[2] = realloc(a->track.nm, (places + 1) * sizeof *moved);
+    if (moved)
+        a->track.nm = moved;
+    *n = 0;
+    if (!numbers || !moved)
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the drift of %zu frames", places);
+    for (size_t f = 0; f < places; f++) {
+        numbers[f] = place[f].frame;
+        for (size_t i = 0; i < 2; i++)
+            moved[f][i] = place[f].moved[i] * a->begin.step_nm[i];
+    }
+    *n = places;
+    *frames = numbers;
+    *nm = (const double(*)[2])moved;
+    return EDX_OK;
 }
 
 /* ---- results ---- */

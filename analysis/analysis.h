@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analysis/drift.h"
 #include "analysis/lines.h"
 #include "analysis/pool.h"
 #include "analysis/profile.h"
@@ -38,12 +39,31 @@ edx_status edx_analysis_set_decompose_pool(edx_analysis *analysis, edx_pool *poo
 edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *settings,
                                   edx_error *err);
 
-/* Adds the rows of one message, as events, with its images (frame->images) and times. Rows of one
- * scan frame may come in several calls; edx_analysis_frame then says that the frame stands. */
+/* Looks at the rows of one message for the registration of their frame. All messages of a frame are
+ * looked at before the first of them is added; a frame that comes in one message needs no look. */
+void edx_analysis_look(edx_analysis *analysis, const edx_frame *frame, const edx_events *events);
+/* Adds the rows of one message, as events, with its images (frame->images) and times, where drift
+ * correction places them; what leaves the field of view is left out, but for the health. Rows of
+ * one scan frame may come in several calls; edx_analysis_frame then says that the frame stands. */
 edx_status edx_analysis_add(edx_analysis *analysis, const edx_frame *frame,
                             const edx_events *events, edx_error *err);
 /* Scan frame index is summed: complete, or placed with rows missing. */
 void edx_analysis_frame(edx_analysis *analysis, uint64_t index, bool complete);
+
+/* ---- drift ---- */
+
+/* Registers frames; NULL where drift is not corrected (analysis.drift none, or a scan too small).
+ */
+edx_drift *edx_analysis_drift(edx_analysis *analysis);
+/* Counts stand where earlier settings placed them, or were never looked at under these: all frames
+ * must be looked at, registered and added once more. */
+bool edx_analysis_is_misplaced(const edx_analysis *analysis);
+/* Empties all sums, and the health; the places of frames are kept. NOMEM changes nothing. */
+edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err);
+/* How far the specimen has moved since the first frame, [dy, dx] nm, frame by frame: n frames in
+ * the order of their numbers, 0 where drift is not corrected. Valid until the next call. NOMEM. */
+edx_status edx_analysis_track(edx_analysis *analysis, size_t *n, const uint64_t **frames,
+                              const double (**nm)[2], edx_error *err);
 
 /* What is known now. head.head (acq, t) is the caller's to fill; arrays stay valid until the next
  * call of add, configure or update. */

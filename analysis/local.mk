@@ -1,8 +1,9 @@
 noinst_LTLIBRARIES += libedxanalysis.la
 
-libedxanalysis_la_CPPFLAGS = $(AM_CPPFLAGS) $(XRL_CFLAGS) $(GSL_CFLAGS) $(BLAS_CFLAGS)
+libedxanalysis_la_CPPFLAGS = $(AM_CPPFLAGS) $(XRL_CFLAGS) $(GSL_CFLAGS) $(BLAS_CFLAGS) \
+	$(FFTW_CFLAGS)
 # BLAS before GSL, which brings a slow one of its own.
-libedxanalysis_la_LIBADD   = $(XRL_LIBS) $(BLAS_LIBS) $(GSL_LIBS) -lm
+libedxanalysis_la_LIBADD   = $(XRL_LIBS) $(BLAS_LIBS) $(GSL_LIBS) $(FFTW_LIBS) -lm
 libedxanalysis_la_SOURCES  = \
 	analysis/analysis.c \
 	analysis/analysis.h \
@@ -10,8 +11,12 @@ libedxanalysis_la_SOURCES  = \
 	analysis/bands.h \
 	analysis/components.c \
 	analysis/components.h \
+	analysis/correlate.c \
+	analysis/correlate.h \
 	analysis/damage.c \
 	analysis/damage.h \
+	analysis/drift.c \
+	analysis/drift.h \
 	analysis/folds.c \
 	analysis/folds.h \
 	analysis/forecast.c \
@@ -58,10 +63,14 @@ libedxanalysis_la_SOURCES  = \
 	analysis/scene_rows.h \
 	analysis/scene_strip.c \
 	analysis/scene_strip.h \
+	analysis/shift.c \
+	analysis/shift.h \
 	analysis/sparse.c \
 	analysis/sparse.h \
 	analysis/thickness.c \
 	analysis/thickness.h \
+	analysis/track.c \
+	analysis/track.h \
 	analysis/trend.c \
 	analysis/trend.h \
 	analysis/windows.c \

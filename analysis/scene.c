@@ -148,6 +148,13 @@ const uint64_t *edx_scene_pixel_counts(const edx_scene *scene)
     return scene->pixel_counts;
 }
 
+void edx_scene_uncover(edx_scene *scene, uint32_t row, uint32_t rows, uint32_t col, uint32_t cols)
+{
+    for (uint32_t y = row; y < row + rows; y++)
+        for (uint32_t x = col; x < col + cols; x++)
+            scene->exposure[y * scene->cols + x]--;
+}
+
 const uint32_t *edx_scene_exposure(const edx_scene *scene)
 {
     return scene->exposure;

@@ -30,6 +30,9 @@ edx_status edx_scene_set_pool(edx_scene *scene, edx_pool *pool, edx_error *err);
  * Channels must be below the scene's (the decoder has checked). A voxel that would pass
  * 2^32 - 1 stays there; the sums go on. NOMEM leaves the scene unchanged. */
 edx_status edx_scene_add(edx_scene *scene, uint32_t row, const edx_events *events, edx_error *err);
+/* Takes back the frame of exposure that add gave to columns col .. col + cols - 1 of some rows,
+ * which it did not cover. */
+void edx_scene_uncover(edx_scene *scene, uint32_t row, uint32_t rows, uint32_t col, uint32_t cols);
 
 uint32_t edx_scene_rows(const edx_scene *scene);
 uint32_t edx_scene_cols(const edx_scene *scene);

@@ -118,6 +118,7 @@ static void begin(edx_analyst *a, edx_task *task)
         edx_log_write(a->log, EDX_LOG_ERROR, "%s: cannot be analysed: %s",
                       task->start->begin.head.acq, err.text);
     }
+    edx_run_set_source(a->run, &task->start->source);
     a->changed = true;
     report_facts(a); /* before the first result: whose it is */
 }

@@ -13,6 +13,7 @@ typedef struct side {
     edx_acquisition *acquisition; /* NULL: none */
     edx_run_file *file;           /* NULL: no folder, or not opened */
     char stored[EDX_ACQ_SIZE];
+    edx_source source; /* its messages */
 } side;
 
 /* A frame or end whose begin has not come. */
@@ -39,6 +40,8 @@ struct edx_intake {
     orphan *orphans, **last_orphan;
     size_t orphan_bytes;
     bool reading;       /* messages come from a recording */
+    const char *path;   /* … this, */
+    uint64_t offset;    /* the record under way */
     const char *stored; /* … the one that they would go to: this folder's */
     bool changed;
     uint64_t bad;
@@ -80,6 +83,7 @@ static void side_clear(edx_intake *in, side *s)
     edx_acquisition_free(&s->acquisition);
     edx_run_file_free(&s->file);
     s->stored[0] = '\0';
+    s->source = (edx_source){.path = ""};
 }
 
 static void orphan_free(orphan *o)
@@ -247,6 +251,7 @@ static void give_begin(edx_intake *in)
         snprintf(task.start->recording, sizeof task.start->recording, "%s",
                  edx_run_file_recording(in->now.file));
     }
+    task.start->source = in->now.source;
     give(in, &task);
 }
 
@@ -292,6 +297,24 @@ static void open_folder(edx_intake *in, side *s, const char *acq)
     }
 }
 
+static bool is_side(const side *s, const char *acq)
+{
+    return s->acquisition && strcmp(edx_acquisition_begin(s->acquisition)->head.acq, acq) == 0;
+}
+
+/* Where the messages of the acquisition that begins can be read again. In a recording that holds
+ * several of one name each begins with its begin. */
+static void set_source(edx_intake *in, side *s)
+{
+    const char *acq = edx_acquisition_begin(s->acquisition)->head.acq;
+    const char *path = in->reading ? in->path : s->file ? edx_run_file_recording(s->file) : "";
+    snprintf(s->source.path, sizeof s->source.path, "%s", path);
+    snprintf(s->source.acq, sizeof s->source.acq, "%s", acq);
+    if (in->reading && (is_side(&in->now, acq) || is_side(&in->earlier, acq))) {
+        s->source.from = in->offset;
+    }
+}
+
 /* A place for the acquisition that begins; false where it must be recorded and cannot be. */
 static bool open_side(edx_intake *in, side *s, const edx_arrival *arrival)
 {
@@ -299,6 +322,7 @@ static bool open_side(edx_intake *in, side *s, const edx_arrival *arrival)
     const bool recorded =
         record(in, s, EDX_TOPIC_BEGIN, arrival->body, arrival->size, arrival->unix_ns, NULL);
     if (recorded || !in->options.must_record) {
+        set_source(in, s);
         return true;
     }
     if (s->file) {
@@ -447,11 +471,6 @@ static edx_verdict take_end(edx_intake *in, side *s, edx_arrival *arrival, const
 }
 
 /* ---- whose message is it ---- */
-
-static bool is_side(const side *s, const char *acq)
-{
-    return s->acquisition && strcmp(edx_acquisition_begin(s->acquisition)->head.acq, acq) == 0;
-}
 
 /* Takes one record of an earlier recording into its acquisition's account. */
 static void recall_record(edx_intake *in, edx_wire *wire, const edx_record *r, side *s)
@@ -752,6 +771,7 @@ static void replay_record(edx_intake *in, const edx_record *r)
                            .size = r->body_size,
                            .unix_ns = r->arrival_ns,
                            .monotonic_ns = (int64_t)r->arrival_ns};
+    in->offset = r->offset;
     edx_intake_message(in, &arrival, NULL, &err);
 }
 
@@ -787,6 +807,7 @@ edx_status edx_intake_replay(edx_intake *intake, const char *path, const char *s
     }
     intake->reading = true;
     intake->stored = stored;
+    intake->path = path;
     replay_all(intake, path, recording, progress, context);
     intake->reading = false;
     intake->stored = NULL;

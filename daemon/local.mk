@@ -40,6 +40,8 @@ libedxdaemon_la_SOURCES  = \
 	daemon/publish.h \
 	daemon/receive.c \
 	daemon/receive.h \
+	daemon/rerun.c \
+	daemon/rerun.h \
 	daemon/run.c \
 	daemon/run.h \
 	daemon/spans.c \
@@ -50,7 +52,9 @@ libedxdaemon_la_SOURCES  = \
 	daemon/store_cube.c \
 	daemon/store_results.c \
 	daemon/task.h \
-	daemon/version.h
+	daemon/version.h \
+	daemon/watch.c \
+	daemon/watch.h
 
 bin_PROGRAMS += edxd
 edxd_SOURCES = daemon/edxd.c

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "analysis/analysis.h"
+#include "analysis/drift.h"
 #include "analysis/pool.h"
 #include "daemon/answer.h"
 #include "daemon/store.h"
@@ -34,6 +35,9 @@ struct edx_run {
     edx_frame frame;
     edx_pack *pack;
     waiting waiting[EDX_WAITING_FRAMES];
+    edx_source source;
+    edx_spans summed; /* seq of every message in the sums */
+    bool drift_said;
     bool profile_failed, components_failed;
     edx_result_head head; /* of the newest results */
     edx_results results;
@@ -94,7 +98,9 @@ void edx_run_free(edx_run **run)
 
 void edx_run_forget(edx_run *run)
 {
-    run->updated = false;
+    run->updated = run->drift_said = false;
+    run->source = (edx_source){.path = ""};
+    edx_spans_clear(&run->summed);
     edx_analysis_free(&run->analysis);
     for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
         run->waiting[i].used = false;
@@ -102,6 +108,11 @@ void edx_run_forget(edx_run *run)
     run->profile_failed = run->components_failed = false;
     run->head = (edx_result_head){0};
     run->begin.head = (edx_head){0};
+}
+
+void edx_run_set_source(edx_run *run, const edx_source *source)
+{
+    run->source = *source;
 }
 
 bool edx_run_active(const edx_run *run)
@@ -223,12 +234,42 @@ static edx_status wait_rows(edx_run *run, uint64_t frame, const void *body, size
     return EDX_OK;
 }
 
+/* What to do with one message of rows. */
+typedef edx_status rows_action(edx_run *run, const edx_frame *frame, edx_error *err);
+
 static edx_status add(edx_run *run, const edx_frame *frame, edx_error *err)
 {
     run->updated = false;
     edx_events events;
+    edx_status status = edx_events_from_frame(run->events, frame, &events, err);
+    if (status == EDX_OK) {
+        status = edx_analysis_add(run->analysis, frame, &events, err);
+    }
+    return status;
+}
+
+/* For its drift. */
+static edx_status look(edx_run *run, const edx_frame *frame, edx_error *err)
+{
+    edx_events events;
     const edx_status status = edx_events_from_frame(run->events, frame, &events, err);
-    return status ? status : edx_analysis_add(run->analysis, frame, &events, err);
+    if (status == EDX_OK) {
+        edx_analysis_look(run->analysis, frame, &events);
+    }
+    return status;
+}
+
+/* Into the sums for the first time. */
+static edx_status sum(edx_run *run, const edx_frame *frame, edx_error *err)
+{
+    if (!edx_spans_reserve(&run->summed)) {
+        return edx_fail(err, EDX_E_NOMEM, "no memory to remember what is summed");
+    }
+    const edx_status status = add(run, frame, err);
+    if (status == EDX_OK && !edx_spans_has(&run->summed, frame->seq)) {
+        edx_spans_add(&run->summed, frame->seq);
+    }
+    return status;
 }
 
 static edx_status decode(edx_run *run, const void *body, size_t n, edx_frame *frame, edx_error *err)
@@ -238,20 +279,44 @@ static edx_status decode(edx_run *run, const void *body, size_t n, edx_frame *fr
     return status ? status : edx_frame_read(root, &run->begin, &run->limits, frame, err);
 }
 
-/* Sums the rows of frame that wait; none may wait. */
-static edx_status add_waiting(edx_run *run, uint64_t frame, edx_error *err)
+static edx_status with_message(edx_run *run, const void *body, size_t n, rows_action *action,
+                               edx_error *err)
 {
-    waiting *w = waiting_find(run, frame);
+    const edx_status status = decode(run, body, n, &run->frame, err);
+    return status ? status : action(run, &run->frame, err);
+}
+
+/* Rows of a frame that wait; w may be NULL. */
+static edx_status with_waiting(edx_run *run, const waiting *w, rows_action *action, edx_error *err)
+{
     edx_status status = EDX_OK;
     for (size_t at = 0; w && at < w->size && status == EDX_OK;) {
         uint64_t length;
         memcpy(&length, w->bytes + at, sizeof length);
         at += sizeof length;
-        status = decode(run, w->bytes + at, length, &run->frame, err);
-        if (status == EDX_OK) {
-            status = add(run, &run->frame, err);
-        }
+        status = with_message(run, w->bytes + at, length, action, err);
         at += length;
+    }
+    return status;
+}
+
+/* Sums a frame: the message body (NULL: none came last), decoded in run->frame, and all of its rows
+ * that wait. Drift wants to see all of them before the first is added. */
+static edx_status sum_frame(edx_run *run, uint64_t index, const void *body, size_t n,
+                            edx_error *err)
+{
+    waiting *w = waiting_find(run, index);
+    edx_status status = EDX_OK;
+    if (w && edx_analysis_drift(run->analysis)) {
+        status = body ? look(run, &run->frame, err) : EDX_OK;
+        status = status ? status : with_waiting(run, w, look, err);
+        status = status || !body ? status : decode(run, body, n, &run->frame, err);
+    }
+    if (status == EDX_OK && body) {
+        status = sum(run, &run->frame, err);
+    }
+    if (status == EDX_OK) {
+        status = with_waiting(run, w, sum, err);
     }
     if (w) {
         w->used = false;
@@ -263,7 +328,7 @@ void edx_run_place(edx_run *run, const edx_placement *placement)
 {
     for (uint32_t i = 0; run->analysis && i < placement->n_incomplete; i++) {
         edx_error err = {0};
-        if (add_waiting(run, placement->incomplete[i], &err)) {
+        if (sum_frame(run, placement->incomplete[i], NULL, 0, &err)) {
             edx_log_write(run->log, EDX_LOG_ERROR, "%s: frame %llu is not summed: %s",
                           run->begin.head.acq, (unsigned long long)placement->incomplete[i],
                           err.text);
@@ -292,15 +357,151 @@ edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_pla
     if (!placement->place) {
         return wait_rows(run, index, body, n, err);
     }
-    status = add(run, &run->frame, err);
-    if (status == EDX_OK) {
-        status = add_waiting(run, index, err);
-    }
+    status = sum_frame(run, index, body, n, err);
     edx_analysis_frame(run->analysis, index, placement->complete);
     if (placement->finish) { /* behind the frame that finishes the acquisition */
         edx_run_place(run, placement);
     }
     return status;
+}
+
+/* ---- drift, looking back ---- */
+
+/* Every message that was summed, frame by frame: rows on each, then whole on each frame. */
+static edx_status for_frames(edx_run *run, edx_rerun *rerun, rows_action *rows,
+                             edx_status whole(edx_run *run, uint64_t frame, uint64_t n_rows,
+                                              edx_error *err),
+                             edx_error *err)
+{
+    const size_t n = edx_rerun_count(rerun);
+    uint64_t n_rows = 0;
+    edx_status status = EDX_OK;
+    for (size_t i = 0; i < n && status == EDX_OK; i++) {
+        const void *body = NULL;
+        size_t size = 0;
+        const uint64_t frame = edx_rerun_frame(rerun, i);
+        status = edx_rerun_read(rerun, i, &body, &size, err);
+        status = status ? status : with_message(run, body, size, rows, err);
+        n_rows += run->frame.rows;
+        if (status == EDX_OK && (i + 1 == n || edx_rerun_frame(rerun, i + 1) != frame)) {
+            status = whole(run, frame, n_rows, err);
+            n_rows = 0;
+        }
+    }
+    return status;
+}
+
+static edx_status register_live(edx_run *run, uint64_t frame, uint64_t n_rows, edx_error *err)
+{
+    (void)frame;
+    (void)n_rows;
+    return edx_drift_register(edx_analysis_drift(run->analysis), err);
+}
+
+static edx_status register_again(edx_run *run, uint64_t frame, uint64_t n_rows, edx_error *err)
+{
+    (void)frame;
+    (void)n_rows;
+    (void)err;
+    edx_drift_register_again(edx_analysis_drift(run->analysis));
+    return EDX_OK;
+}
+
+static edx_status close_frame(edx_run *run, uint64_t frame, uint64_t n_rows, edx_error *err)
+{
+    (void)err;
+    edx_analysis_frame(run->analysis, frame, n_rows >= run->begin.rows);
+    return EDX_OK;
+}
+
+/* Each frame's place as all others tell it; *changed: the sums stand elsewhere. */
+static edx_status find_places(edx_run *run, edx_rerun *rerun, bool *changed, edx_error *err)
+{
+    edx_drift *drift = edx_analysis_drift(run->analysis);
+    edx_status status = EDX_OK;
+    *changed = edx_analysis_is_misplaced(run->analysis);
+    if (!drift) {
+        return EDX_OK;
+    }
+    if (*changed) { /* not all were looked at under these settings */
+        edx_drift_clear(drift);
+        status = for_frames(run, rerun, look, register_live, err);
+    }
+    edx_drift_look_back(drift);
+    if (status == EDX_OK) {
+        status = for_frames(run, rerun, look, register_again, err);
+    }
+    bool moved = false;
+    if (status == EDX_OK) {
+        status = edx_drift_settle(drift, &moved, err);
+    }
+    *changed = *changed || moved;
+    return status;
+}
+
+static void say_places(edx_run *run, bool changed)
+{
+    edx_drift *drift = edx_analysis_drift(run->analysis);
+    size_t n = 0;
+    const edx_drift_place *places = drift ? edx_drift_places(drift, &n) : NULL;
+    const size_t weak = drift ? edx_drift_unregistered(drift) : 0;
+    if (changed) {
+        edx_log_write(run->log, EDX_LOG_NOTICE,
+                      "%s: drift: all frames are summed anew, each registered against the others",
+                      run->begin.head.acq);
+    }
+    for (size_t i = 0; weak > 0 && i < n; i++) {
+        if (!places[i].registered) {
+            edx_log_write(
+                run->log, EDX_LOG_WARNING,
+                "%s: drift: %zu of %zu frames could not be registered, the first is frame "
+                "%llu; they are summed where their neighbours are, or unshifted",
+                run->begin.head.acq, weak, n, (unsigned long long)places[i].frame);
+            return;
+        }
+    }
+}
+
+static edx_status look_back(edx_run *run, edx_error *err)
+{
+    edx_rerun *rerun = NULL;
+    bool changed = false;
+    edx_status status = edx_rerun_open(&run->source, &run->summed, &rerun, err);
+    if (status == EDX_OK) {
+        status = find_places(run, rerun, &changed, err);
+    }
+    if (status == EDX_OK && changed) {
+        status = edx_analysis_restart(run->analysis, err);
+        status = status ? status : for_frames(run, rerun, add, close_frame, err);
+    }
+    edx_rerun_free(&rerun);
+    if (status == EDX_OK) {
+        say_places(run, changed);
+    }
+    return status;
+}
+
+/* All frames came: better places than those found live. Where they cannot be read again, those
+ * stand. */
+static void correct_drift(edx_run *run)
+{
+    edx_error err = {0};
+    if (!edx_analysis_drift(run->analysis) && !edx_analysis_is_misplaced(run->analysis)) {
+        return;
+    }
+    if (run->source.path[0] != '\0') {
+        if (look_back(run, &err)) {
+            edx_log_write(run->log, EDX_LOG_ERROR,
+                          "%s: drift: frames stay where they were placed "
+                          "live: %s",
+                          run->begin.head.acq, err.text);
+        }
+    } else if (!run->drift_said) {
+        edx_log_write(run->log, EDX_LOG_NOTICE,
+                      "%s: drift: nothing is recorded, so frames stay where they were placed live",
+                      run->begin.head.acq);
+        run->drift_said = true;
+    }
 }
 
 /* ---- results ---- */
@@ -416,6 +617,20 @@ uint64_t edx_run_newest(const edx_run *run)
     return run->head.frame;
 }
 
+static void drift_facts(const edx_run *run, edx_run_facts *out)
+{
+    const edx_drift *drift = edx_analysis_drift(run->analysis);
+    size_t n = 0;
+    const edx_drift_place *places = drift ? edx_drift_places(drift, &n) : NULL;
+    for (size_t i = 0; i < 2 && n > 0; i++) {
+        out->drift_nm[i] = places[n - 1].moved[i] * run->begin.step_nm[i];
+    }
+    if (n > 0) {
+        out->drift_failures = edx_drift_recent_failures(drift);
+        out->drift_lost = edx_drift_lost_field(drift);
+    }
+}
+
 void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
 {
     const uint64_t *outliers = NULL;
@@ -426,6 +641,7 @@ void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
     if (!run->analysis) {
         return;
     }
+    drift_facts(run, out);
     edx_analysis_health(run->analysis, &out->chi2, &out->dof, &out->p, &outliers, &n);
     out->n_outliers = n < EDX_MAX_OUTLIERS ? n : EDX_MAX_OUTLIERS;
     if (out->n_outliers > 0) {
@@ -511,6 +727,9 @@ edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closi
     stored s = {.publish = true};
     if (!run->analysis) {
         return edx_fail(err, EDX_E_STATE, "there is no acquisition to save");
+    }
+    if (state == EDX_FINISHED) {
+        correct_drift(run);
     }
     edx_status status = edx_analysis_final(run->analysis, &results, err);
     if (status) {

@@ -9,6 +9,7 @@
 
 #include "daemon/acquisition.h"
 #include "daemon/log.h"
+#include "daemon/rerun.h"
 #include "daemon/status.h"
 #include "proto/frame.h"
 #include "proto/result.h"
@@ -31,6 +32,8 @@ void edx_run_free(edx_run **run);
  * replaced by ones without lines, and logged: counts are summed whatever happens. */
 edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folder,
                          const edx_settings *settings, edx_error *err);
+/* Where its messages can be read again, after begin: for drift correction to look back. */
+void edx_run_set_source(edx_run *run, const edx_source *source);
 void edx_run_forget(edx_run *run);
 bool edx_run_active(const edx_run *run);
 
@@ -45,7 +48,8 @@ void edx_run_place(edx_run *run, const edx_placement *placement);
 edx_status edx_run_update(edx_run *run, double t, edx_error *err);
 /* Finds and publishes the components of what was last updated; nothing where frames came since. */
 void edx_run_decompose(edx_run *run);
-/* The final analysis, published and written into the folder. */
+/* The final analysis, published and written into the folder. Where the acquisition is finished,
+ * drift is corrected once more first, each frame against all others. */
 edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closing *closing,
                         edx_error *err);
 

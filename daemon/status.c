@@ -22,6 +22,8 @@ void edx_status_fill(edx_status_result *out, edx_state state, uint64_t expected,
     out->health.dof = facts->dof;
     out->health.outliers = facts->outliers;
     out->health.n_outliers = facts->n_outliers;
+    out->drift_nm[0] = facts->drift_nm[0];
+    out->drift_nm[1] = facts->drift_nm[1];
     for (int i = 0; i < EDX_RESULT_TOPICS; i++) {
         out->last[i] = NAN;
     }

@@ -17,6 +17,9 @@ typedef struct edx_run_facts {
     uint64_t dof;
     size_t n_outliers;
     uint64_t outliers[EDX_MAX_OUTLIERS]; /* the first of them */
+    double drift_nm[2];                  /* of the newest frame, since the first */
+    unsigned drift_failures;             /* of the last ten frames, not registered */
+    double drift_lost; /* share of the field of view that left it with the first frame */
 } edx_run_facts;
 
 /* What only the receiving side knows, for the stored status. */

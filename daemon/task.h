@@ -27,6 +27,7 @@ typedef struct edx_start {
     edx_begin begin; /* under the name it is stored by */
     char folder[4096];
     char recording[4096]; /* "" when nothing is recorded */
+    edx_source source;    /* where the messages can be read again */
     edx_settings settings;
 } edx_start;
 

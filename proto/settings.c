@@ -196,7 +196,7 @@ static const char *const backgrounds[] = {"windows", "model", NULL};
 static const char *const bases[] = {"atomic", "weight", NULL};
 
 /* How many of each this version computes; the others are known and refused. */
-#define DRIFTS_COMPUTED 1
+#define DRIFTS_COMPUTED 2
 #define METHODS_COMPUTED 1
 #define BACKGROUNDS_COMPUTED 1
 
@@ -290,7 +290,7 @@ void edx_settings_default(edx_settings *settings)
         .analysis = {.bin_energy = 4,
                      .bin_pixels = 2,
                      .energy_eV = {NAN, NAN},
-                     .drift = EDX_DRIFT_NONE,
+                     .drift = EDX_DRIFT_INTEGER,
                      .pca = {.rank = EDX_AUTO, .max_rank = 16},
                      .nmf = {.automatic = true},
                      .replicates = 10,

@@ -12,7 +12,7 @@
 #define EDX_MAX_LINES 32
 #define EDX_LINE_SIZE 16
 
-typedef enum edx_drift { EDX_DRIFT_NONE, EDX_DRIFT_INTEGER } edx_drift;
+typedef enum edx_drift_mode { EDX_DRIFT_NONE, EDX_DRIFT_INTEGER } edx_drift_mode;
 typedef enum edx_method { EDX_CLIFF_LORIMER, EDX_ZETA, EDX_CROSS_SECTION } edx_method;
 typedef enum edx_background { EDX_BACKGROUND_WINDOWS, EDX_BACKGROUND_MODEL } edx_background;
 typedef enum edx_basis { EDX_BASIS_ATOMIC, EDX_BASIS_WEIGHT } edx_basis;

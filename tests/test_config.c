@@ -71,14 +71,14 @@ static void assert_get(fixture *f, const char *path, const char *json)
 
 /* ---- defaults ---- */
 
-/* The listing of the interface, but for drift: this version does not correct it. */
+/* The listing of the interface. */
 static const char *const listing[][2] = {
     {"ingest", "{\"endpoint\": \"tcp://127.0.0.1:5555\", \"pattern\": \"sub\", \"bind\": false}"},
     {"publish", "{\"endpoint\": \"tcp://127.0.0.1:5556\"}"},
     {"control", "{\"endpoint\": \"tcp://127.0.0.1:5557\"}"},
     {"output", "{\"dir\": \"/var/lib/edxd\", \"record\": true, \"sync\": \"frame\"}"},
     {"analysis",
-     "{\"bin_energy\": 4, \"bin_pixels\": 2, \"energy_eV\": \"auto\", \"drift\": \"none\", "
+     "{\"bin_energy\": 4, \"bin_pixels\": 2, \"energy_eV\": \"auto\", \"drift\": \"integer\", "
      "\"pca\": {\"rank\": \"auto\", \"max_rank\": 16}, \"nmf\": {\"components\": \"auto\"}, "
      "\"replicates\": 10, \"radial_step_nm\": 0.5, \"profile\": {}, \"target_sigma\": 0.01}"},
     {"quant", "{\"method\": \"cliff-lorimer\", \"limit\": 10, \"background\": \"windows\", "

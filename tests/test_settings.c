@@ -55,7 +55,7 @@ static void assert_get(fixture *f, const char *path, const char *json)
 
 #define DEFAULTS                                                                                   \
     "\"analysis\": {\"bin_energy\": 4, \"bin_pixels\": 2, \"energy_eV\": \"auto\", \"drift\": "    \
-    "\"none\", \"pca\": {\"rank\": \"auto\", \"max_rank\": 16}, \"nmf\": {\"components\": "        \
+    "\"integer\", \"pca\": {\"rank\": \"auto\", \"max_rank\": 16}, \"nmf\": {\"components\": "     \
     "\"auto\"}, \"replicates\": 10, \"radial_step_nm\": 0.5, \"profile\": {}, \"target_sigma\": "  \
     "0.01}, \"quant\": {\"method\": \"cliff-lorimer\", \"limit\": 10, \"background\": "            \
     "\"windows\", \"lines\": []}"
@@ -77,6 +77,7 @@ static void test_accepted(void **state)
         {"analysis.energy_eV", "[-100, 20000]"},
         {"analysis.energy_eV", "\"auto\""},
         {"analysis.drift", "\"none\""},
+        {"analysis.drift", "\"integer\""},
         {"analysis.pca.rank", "64"},
         {"analysis.pca.rank", "\"auto\""},
         {"analysis.pca", "{\"rank\": 1, \"max_rank\": 64}"},
@@ -131,9 +132,8 @@ static const refusal refusals[] = {
     {"analysis.energy_eV", "[5, \"@inf\"]", EDX_E_RANGE, NULL},
     {"analysis.energy_eV", "\"all\"", EDX_E_TYPE,
      "analysis.energy_eV: expected \"auto\" or (lo, hi) in eV"},
-    {"analysis.drift", "\"integer\"", EDX_E_RANGE,
-     "analysis.drift: \"integer\" is not in this version yet, expected none"},
-    {"analysis.drift", "\"wild\"", EDX_E_RANGE, "analysis.drift: \"wild\", expected none"},
+    {"analysis.drift", "\"wild\"", EDX_E_RANGE,
+     "analysis.drift: \"wild\", expected none or integer"},
     {"analysis.pca.rank", "0", EDX_E_RANGE, "analysis.pca.rank: 0, expected \"auto\" or 1 to 64"},
     {"analysis.pca.rank", "65", EDX_E_RANGE, NULL},
     {"analysis.pca.rank", "\"many\"", EDX_E_TYPE,

@@ -1,0 +1,25 @@
+#include "daemon/watch.h"
+
+#include <stdbool.h>
+
+#define MANY 5u /* of the last ten frames */
+#define FEW 1u
+#define MUCH 0.10 /* of the field of view */
+#define LITTLE 0.08
+
+void edx_watch_drift(edx_alarms *alarms, const edx_run_facts *facts)
+{
+    const bool stands = edx_alarms_active(alarms, "drift");
+    const int64_t frame = (int64_t)facts->head.frame;
+    if (facts->drift_lost > (stands ? LITTLE : MUCH)) {
+        edx_alarms_raise(alarms, "drift", "warning", frame,
+                         "the specimen has left more than a tenth of the field of view: end this "
+                         "acquisition and centre the specimen again");
+    } else if (facts->drift_failures > (stands ? FEW : MANY - 1)) {
+        edx_alarms_raise(alarms, "drift", "warning", frame,
+                         "frames show too little to be registered: send a HAADF image with each, "
+                         "dwell longer, or set analysis.drift to none");
+    } else {
+        edx_alarms_clear(alarms, "drift");
+    }
+}
