@@ -7,6 +7,7 @@ libedxanalysis_la_LIBADD   = $(XRL_LIBS) $(BLAS_LIBS) $(GSL_LIBS) $(FFTW_LIBS) -
 libedxanalysis_la_SOURCES  = \
 	analysis/analysis.c \
 	analysis/analysis.h \
+	analysis/analysis_inside.h \
 	analysis/bands.c \
 	analysis/bands.h \
 	analysis/components.c \
@@ -21,6 +22,10 @@ libedxanalysis_la_SOURCES  = \
 	analysis/folds.h \
 	analysis/forecast.c \
 	analysis/forecast.h \
+	analysis/functional.c \
+	analysis/functional.h \
+	analysis/functional_kernels.c \
+	analysis/functional_kernels.h \
 	analysis/grouped.c \
 	analysis/grouped.h \
 	analysis/health.c \
@@ -35,8 +40,25 @@ libedxanalysis_la_SOURCES  = \
 	analysis/linalg.h \
 	analysis/lines.c \
 	analysis/lines.h \
+	analysis/lstsq.c \
+	analysis/lstsq.h \
+	analysis/maps.c \
+	analysis/model.c \
+	analysis/model.h \
+	analysis/nmf.c \
+	analysis/nmf.h \
+	analysis/nmf_inside.h \
+	analysis/nmf_kernels.c \
+	analysis/nmf_kernels.h \
+	analysis/nmf_parts.c \
+	analysis/nmf_pass.c \
+	analysis/nmf_pass.h \
+	analysis/nmf_project.c \
+	analysis/nmf_start.c \
 	analysis/numeric.c \
 	analysis/numeric.h \
+	analysis/overlap.c \
+	analysis/overlap.h \
 	analysis/pass.c \
 	analysis/pass.h \
 	analysis/pass_kernels.c \
@@ -63,10 +85,14 @@ libedxanalysis_la_SOURCES  = \
 	analysis/scene_rows.h \
 	analysis/scene_strip.c \
 	analysis/scene_strip.h \
+	analysis/setup.c \
 	analysis/shift.c \
 	analysis/shift.h \
 	analysis/sparse.c \
 	analysis/sparse.h \
+	analysis/sums.c \
+	analysis/templates.c \
+	analysis/templates.h \
 	analysis/thickness.c \
 	analysis/thickness.h \
 	analysis/track.c \

@@ -1,0 +1,76 @@
+/* The analysis from within: only its own files include this. */
+#ifndef EDX_ANALYSIS_ANALYSIS_INSIDE_H
+#define EDX_ANALYSIS_ANALYSIS_INSIDE_H
+
+#include "analysis/analysis.h"
+#include "analysis/components.h"
+#include "analysis/drift.h"
+#include "analysis/health.h"
+#include "analysis/intensity.h"
+#include "analysis/shift.h"
+
+/* Everything that follows from the settings; a new one replaces it whole. */
+typedef struct edx_setup {
+    edx_settings settings;
+    edx_axis axis;
+    uint32_t bin_energy, bin_pixels;
+    uint32_t rows, cols;           /* analysis pixels */
+    uint32_t inside_lo, inside_hi; /* scan channels [lo, hi) within analysis.energy_eV */
+    edx_line lines[EDX_MAX_LINES];
+    uint32_t n;
+    edx_intensity *intensity; /* NULL while n is 0 */
+    edx_components *components;
+    uint64_t *sum;   /* [axis.channels] */
+    uint64_t *total; /* [rows * cols] each */
+    double *image;
+    float *exposure;
+    float *net, *sigma, *fraction, *fraction_sigma; /* [n, rows * cols] each */
+    float *nothing;                                 /* [n, rows * cols] NaN */
+} edx_setup;
+
+struct edx_analysis {
+    edx_begin begin;
+    edx_setup *now;
+    edx_scene *scene;
+    edx_pool *pool, *decompose_pool; /* the caller's */
+    edx_health *health;
+    edx_profile *profile;
+    uint64_t *inside; /* [scan pixels] counts within analysis.energy_eV */
+    double *live;     /* [scan pixels] s */
+    double *image;    /* [scan pixels] sum over frames */
+    uint8_t *mask;    /* [scan pixels] of a polygon */
+    char image_name[EDX_NAME_SIZE];
+    bool has_image;
+    uint64_t frames, newest;
+    edx_drift *drift; /* NULL: not corrected */
+    edx_shift *shift;
+    bool added; /* something is in the sums */
+    bool misplaced;
+    struct {
+        uint64_t *frames;
+        double (*nm)[2];
+    } track;
+};
+
+static inline size_t edx_analysis_scan_pixels(const edx_analysis *a)
+{
+    return (size_t)a->begin.rows * a->begin.cols;
+}
+
+/* What the settings mean for this begin, without the memory that using them takes: zeroed before.
+ */
+edx_status edx_setup_derive(edx_setup *setup, const edx_settings *settings, const edx_begin *begin,
+                            edx_error *err);
+/* The same with it. */
+edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin, edx_setup **out,
+                         edx_error *err);
+void edx_setup_free(edx_setup **setup);
+
+/* Counts each scan pixel's counts within analysis.energy_eV anew. */
+void edx_analysis_rebuild_inside(edx_analysis *analysis);
+/* frames, frame, counts. */
+void edx_analysis_head(const edx_analysis *analysis, edx_result_head *head);
+/* Spectrum and maps as they are now. */
+void edx_analysis_show(edx_analysis *analysis, edx_results *out);
+
+#endif

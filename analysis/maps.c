@@ -1,0 +1,161 @@
+#include <math.h>
+#include <string.h>
+
+#include "analysis/analysis_inside.h"
+#include "analysis/quant.h"
+
+#define PIXELS_PER_CHUNK 512u
+
+static void remove_voxel(void *context, uint32_t channel, uint32_t count)
+{
+    const edx_setup *s = context;
+    if (channel >= s->inside_lo && channel < s->inside_hi)
+        s->sum[channel / s->bin_energy] -= count;
+}
+
+/* The scan pixels that fill no analysis pixel lie at the last columns and in the last rows. */
+static void remove_edges(edx_analysis *a)
+{
+    edx_setup *s = a->now;
+    uint32_t rows = s->rows * s->bin_pixels, cols = s->cols * s->bin_pixels;
+    for (uint32_t y = 0; y < a->begin.rows; y++)
+        for (uint32_t x = y < rows ? cols : 0; x < a->begin.cols; x++)
+            edx_scene_visit(a->scene, y * a->begin.cols + x, remove_voxel, s);
+}
+
+/* What the totals of the analysis pixels hold, by channel. */
+static void bin_spectrum(edx_analysis *a)
+{
+    const uint64_t *full = edx_scene_spectrum(a->scene);
+    edx_setup *s = a->now;
+    memset(s->sum, 0, s->axis.channels * sizeof *s->sum);
+    for (uint32_t c = s->inside_lo; c < s->inside_hi; c++)
+        s->sum[c / s->bin_energy] += full[c];
+    remove_edges(a);
+}
+
+/* Sums of scan pixels over one analysis pixel; exposure is their mean. */
+static void bin_pixel(const edx_analysis *a, uint32_t row, uint32_t col)
+{
+    edx_setup *s = a->now;
+    const uint32_t *exposure = edx_scene_exposure(a->scene);
+    size_t out = (size_t)row * s->cols + col;
+    uint64_t total = 0, covered = 0;
+    double image = 0;
+    for (uint32_t y = row * s->bin_pixels; y < (row + 1) * s->bin_pixels; y++)
+        for (uint32_t x = col * s->bin_pixels; x < (col + 1) * s->bin_pixels; x++) {
+            size_t p = (size_t)y * a->begin.cols + x;
+            total += a->inside[p];
+            covered += exposure[p];
+            image += a->image[p];
+        }
+    s->total[out] = total;
+    s->image[out] = image;
+    s->exposure[out] = (float)((double)covered / ((double)s->bin_pixels * s->bin_pixels));
+}
+
+static void bin_row(void *context, uint32_t row, uint32_t worker)
+{
+    const edx_analysis *a = context;
+    (void)worker;
+    for (uint32_t col = 0; col < a->now->cols; col++)
+        bin_pixel(a, row, col);
+}
+
+/* Whether the maps, rounded as they are, rule out that the pixel is quantified. */
+static bool hopeless(const edx_setup *s, size_t pixel)
+{
+    size_t pixels = (size_t)s->rows * s->cols;
+    for (uint32_t i = 0; i < s->n; i++) {
+        double net = s->net[i * pixels + pixel], sigma = s->sigma[i * pixels + pixel];
+        if (net * (1 + 1e-5) <= s->settings.quant.limit * sigma)
+            return true;
+    }
+    return s->n < 2;
+}
+
+static void quantify_pixel(edx_setup *s, size_t pixel)
+{
+    double net[EDX_MAX_LINES], covariance[EDX_MAX_LINES * EDX_MAX_LINES];
+    double fraction[EDX_MAX_LINES], sigma[EDX_MAX_LINES];
+    size_t pixels = (size_t)s->rows * s->cols;
+    bool known = !hopeless(s, pixel);
+    if (known) {
+        edx_intensity_pixel(s->intensity, (uint32_t)pixel, net, covariance);
+        edx_quant_fractions(s->lines, s->n, s->settings.quant.limit, net, covariance, fraction,
+                            sigma);
+    }
+    for (uint32_t i = 0; i < s->n; i++) {
+        s->fraction[i * pixels + pixel] = known ? (float)fraction[i] : NAN;
+        s->fraction_sigma[i * pixels + pixel] = known ? (float)sigma[i] : NAN;
+    }
+}
+
+static void quantify_chunk(void *context, uint32_t chunk, uint32_t worker)
+{
+    edx_setup *s = context;
+    size_t pixels = (size_t)s->rows * s->cols, first = (size_t)chunk * PIXELS_PER_CHUNK;
+    (void)worker;
+    for (size_t p = first; p < pixels && p < first + PIXELS_PER_CHUNK; p++)
+        quantify_pixel(s, p);
+}
+
+static void quantify(edx_analysis *a)
+{
+    edx_setup *s = a->now;
+    uint32_t pixels = s->rows * s->cols;
+    edx_intensity_maps(s->intensity, s->net, s->sigma);
+    edx_pool_run(a->pool, (pixels + PIXELS_PER_CHUNK - 1) / PIXELS_PER_CHUNK, quantify_chunk, s);
+}
+
+void edx_analysis_head(const edx_analysis *a, edx_result_head *head)
+{
+    head->frames = a->frames;
+    head->frame = a->newest;
+    head->counts = edx_scene_counts(a->scene);
+}
+
+static void fill_spectrum(const edx_analysis *a, edx_spectrum_result *out)
+{
+    const edx_setup *s = a->now;
+    edx_analysis_head(a, &out->head);
+    out->offset_eV = s->axis.offset_eV;
+    out->scale_eV = s->axis.scale_eV;
+    out->sum = edx_array_1(EDX_U8, s->sum, s->axis.channels);
+    out->total = edx_array_2(EDX_U8, s->total, s->rows, s->cols);
+    if (a->has_image)
+        out->image = edx_array_2(EDX_F8, s->image, s->rows, s->cols);
+}
+
+static void fill_maps(const edx_analysis *a, edx_maps_result *out)
+{
+    const edx_setup *s = a->now;
+    edx_analysis_head(a, &out->head);
+    out->n = s->n;
+    for (uint32_t i = 0; i < s->n; i++) {
+        memcpy(out->lines[i], s->lines[i].name, sizeof out->lines[i]);
+        memcpy(out->elements[i], s->lines[i].element, sizeof out->elements[i]);
+    }
+    for (size_t i = 0; i < 2; i++)
+        out->step_nm[i] = a->begin.step_nm[i] * s->bin_pixels;
+    out->intensity = edx_array_3(EDX_F4, s->net, s->n, s->rows, s->cols);
+    out->sigma = edx_array_3(EDX_F4, s->sigma, s->n, s->rows, s->cols);
+    out->atomic_fraction = edx_array_3(EDX_F4, s->fraction, s->n, s->rows, s->cols);
+    out->fraction_sigma = edx_array_3(EDX_F4, s->fraction_sigma, s->n, s->rows, s->cols);
+    out->denoised_fraction = edx_array_3(EDX_F4, s->nothing, s->n, s->rows, s->cols);
+    out->denoised_sigma = edx_array_3(EDX_F4, s->nothing, s->n, s->rows, s->cols);
+    out->exposure = edx_array_2(EDX_F4, s->exposure, s->rows, s->cols);
+}
+
+void edx_analysis_show(edx_analysis *analysis, edx_results *out)
+{
+    bin_spectrum(analysis);
+    edx_pool_run(analysis->pool, analysis->now->rows, bin_row, analysis);
+    edx_analysis_head(analysis, &out->head);
+    fill_spectrum(analysis, &out->spectrum);
+    out->has_maps = analysis->now->n > 0;
+    if (out->has_maps) {
+        quantify(analysis);
+        fill_maps(analysis, &out->maps);
+    }
+}

@@ -1,0 +1,144 @@
+#include <math.h>
+#include <stdlib.h>
+
+#include "analysis/analysis_inside.h"
+
+void edx_setup_free(edx_setup **setup)
+{
+    edx_setup *s = *setup;
+    *setup = NULL;
+    if (!s)
+        return;
+    edx_intensity_free(&s->intensity);
+    edx_components_free(&s->components);
+    free(s->sum);
+    free(s->total);
+    free(s->image);
+    free(s->exposure);
+    free(s->net);
+    free(s->sigma);
+    free(s->fraction);
+    free(s->fraction_sigma);
+    free(s->nothing);
+    free(s);
+}
+
+static edx_status check_bins(const edx_settings *settings, const edx_begin *begin, edx_error *err)
+{
+    uint64_t pixels = settings->analysis.bin_pixels, energy = settings->analysis.bin_energy;
+    uint32_t shorter = begin->rows < begin->cols ? begin->rows : begin->cols;
+    if (pixels < 1 || pixels > shorter)
+        return edx_fail(err, EDX_E_RANGE,
+                        "analysis.bin_pixels: %llu, expected 1 to %u, the scan's shorter side",
+                        (unsigned long long)pixels, shorter);
+    if (energy < 1 || energy > begin->channels)
+        return edx_fail(err, EDX_E_RANGE,
+                        "analysis.bin_energy: %llu, expected 1 to %u, the number of channels",
+                        (unsigned long long)energy, begin->channels);
+    return EDX_OK;
+}
+
+/* A number under another method's name would be a wrong number. */
+static edx_status check_method(const edx_settings *settings, edx_error *err)
+{
+    if (settings->quant.method != EDX_CLIFF_LORIMER)
+        return edx_fail(err, EDX_E_RANGE, "quant.method: not available, expected cliff-lorimer");
+    if (settings->quant.background != EDX_BACKGROUND_WINDOWS)
+        return edx_fail(err, EDX_E_RANGE, "quant.background: not available, expected windows");
+    return EDX_OK;
+}
+
+static edx_status set_axes(edx_setup *s, const edx_begin *begin, edx_error *err)
+{
+    double range[2];
+    s->bin_energy = (uint32_t)s->settings.analysis.bin_energy;
+    s->bin_pixels = (uint32_t)s->settings.analysis.bin_pixels;
+    s->rows = begin->rows / s->bin_pixels;
+    s->cols = begin->cols / s->bin_pixels;
+    s->axis.channels = begin->channels / s->bin_energy;
+    s->axis.scale_eV = begin->scale_eV * s->bin_energy;
+    s->axis.offset_eV = begin->offset_eV + 0.5 * (s->bin_energy - 1) * begin->scale_eV;
+    edx_lines_range(&s->settings, begin, &s->axis, range);
+    s->inside_lo = edx_windows_first(&s->axis, range[0]) * s->bin_energy;
+    s->inside_hi = edx_windows_first(&s->axis, range[1]) * s->bin_energy;
+    if (s->inside_lo < s->inside_hi)
+        return EDX_OK;
+    return edx_fail(
+        err, EDX_E_RANGE,
+        "analysis.energy_eV: (%g, %g) holds no channel, expected it on the axis from %g "
+        "to %g eV",
+        range[0], range[1], s->axis.offset_eV,
+        s->axis.offset_eV + s->axis.scale_eV * (s->axis.channels - 1.0));
+}
+
+static edx_status allocate(edx_setup *s, edx_error *err)
+{
+    size_t pixels = (size_t)s->rows * s->cols, maps = s->n * pixels;
+    s->sum = calloc(s->axis.channels, sizeof *s->sum);
+    s->total = calloc(pixels, sizeof *s->total);
+    s->image = calloc(pixels, sizeof *s->image);
+    s->exposure = calloc(pixels, sizeof *s->exposure);
+    bool got = s->sum && s->total && s->image && s->exposure;
+    if (got && maps > 0) {
+        s->net = calloc(maps, sizeof *s->net);
+        s->sigma = calloc(maps, sizeof *s->sigma);
+        s->fraction = calloc(maps, sizeof *s->fraction);
+        s->fraction_sigma = calloc(maps, sizeof *s->fraction_sigma);
+        s->nothing = malloc(maps * sizeof *s->nothing);
+        got = s->net && s->sigma && s->fraction && s->fraction_sigma && s->nothing;
+    }
+    if (!got)
+        return edx_fail(err, EDX_E_NOMEM, "no memory for maps of %u x %u pixels", s->rows, s->cols);
+    for (size_t i = 0; i < maps; i++)
+        s->nothing[i] = NAN;
+    return EDX_OK;
+}
+
+/* What the settings mean for this begin, without the memory that using them takes. */
+edx_status edx_setup_derive(edx_setup *s, const edx_settings *settings, const edx_begin *begin,
+                            edx_error *err)
+{
+    s->settings = *settings;
+    edx_status status = check_bins(settings, begin, err);
+    if (status == EDX_OK)
+        status = check_method(settings, err);
+    if (status == EDX_OK)
+        status = set_axes(s, begin, err);
+    if (status == EDX_OK)
+        status = edx_lines_resolve(settings, begin, &s->axis, s->lines, &s->n, err);
+    return status;
+}
+
+static edx_status open_components(edx_setup *s, const edx_begin *begin, edx_error *err)
+{
+    const edx_sparse_shape shape = {.rows = begin->rows,
+                                    .cols = begin->cols,
+                                    .channels = begin->channels,
+                                    .bin_pixels = s->bin_pixels,
+                                    .bin_energy = s->bin_energy,
+                                    .lo = s->inside_lo,
+                                    .hi = s->inside_hi};
+    return edx_components_new(&shape, s->settings.analysis.pca.rank,
+                              s->settings.analysis.pca.max_rank, &s->components, err);
+}
+
+edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin, edx_setup **out,
+                         edx_error *err)
+{
+    edx_setup *s = calloc(1, sizeof *s);
+    if (!s)
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the analysis' settings");
+    edx_status status = edx_setup_derive(s, settings, begin, err);
+    if (status == EDX_OK && s->n > 0)
+        status = edx_intensity_new(s->lines, s->n, &s->axis, s->bin_energy, begin->rows,
+                                   begin->cols, begin->channels, s->bin_pixels, &s->intensity, err);
+    if (status == EDX_OK)
+        status = open_components(s, begin, err);
+    if (status == EDX_OK)
+        status = allocate(s, err);
+    if (status == EDX_OK)
+        *out = s;
+    else
+        edx_setup_free(&s);
+    return status;
+}

@@ -1,0 +1,201 @@
+#include <math.h>
+#include <string.h>
+
+#include "analysis/analysis_inside.h"
+
+/* ---- within the energies of the analysis ---- */
+
+typedef struct inside_sum {
+    uint32_t lo, hi;
+    uint64_t sum;
+} inside_sum;
+
+static void add_inside_voxel(void *context, uint32_t channel, uint32_t count)
+{
+    inside_sum *s = context;
+    if (channel >= s->lo && channel < s->hi)
+        s->sum += count;
+}
+
+void edx_analysis_rebuild_inside(edx_analysis *a)
+{
+    for (uint32_t p = 0; p < edx_analysis_scan_pixels(a); p++) {
+        inside_sum s = {a->now->inside_lo, a->now->inside_hi, 0};
+        edx_scene_visit(a->scene, p, add_inside_voxel, &s);
+        a->inside[p] = s.sum;
+    }
+}
+
+/* ---- adding ---- */
+
+/* Counts of entries first .. last within the energies of the analysis. */
+static uint64_t count_inside(const edx_setup *s, const edx_events *events, uint32_t first,
+                             uint32_t last)
+{
+    uint32_t lo = s->inside_lo, span = s->inside_hi - s->inside_lo;
+    uint64_t sum = 0;
+    if (events->weights) {
+        for (uint32_t i = first; i < last; i++)
+            sum += events->channels[i] - lo < span ? events->weights[i] : 0;
+        return sum;
+    }
+    for (uint32_t i = first; i < last; i++)
+        sum += events->channels[i] - lo < span;
+    return sum;
+}
+
+static uint64_t add_inside(edx_analysis *a, uint32_t row, const edx_events *events)
+{
+    const edx_setup *s = a->now;
+    bool all = s->inside_lo == 0 && s->inside_hi == a->begin.channels && !events->weights;
+    uint64_t *inside = a->inside + (size_t)row * a->begin.cols, total = 0;
+    for (uint32_t p = 0; p < events->pixels; p++) {
+        uint32_t first = events->offsets[p], last = events->offsets[p + 1];
+        uint64_t n = all ? last - first : count_inside(s, events, first, last);
+        inside[p] += n;
+        total += n;
+    }
+    return total;
+}
+
+static void add_live(edx_analysis *a, const edx_frame *frame, const edx_shift_area *area)
+{
+    double ratio = frame->live_s / frame->real_s;
+    double live = a->begin.dwell_s * (frame->real_s > 0 && ratio >= 0 ? fmin(ratio, 1) : 1);
+    for (uint32_t y = area->row; y < area->row + area->rows; y++)
+        for (uint32_t x = area->col; x < area->col + area->cols; x++)
+            a->live[(size_t)y * a->begin.cols + x] += live;
+}
+
+/* The image that is summed: the first that begin names, else the first that came. */
+static const edx_array *find_image(edx_analysis *a, const edx_frame *frame)
+{
+    if (a->image_name[0] == '\0' && a->begin.n_images > 0)
+        memcpy(a->image_name, a->begin.images[0], sizeof a->image_name);
+    else if (a->image_name[0] == '\0' && frame->n_images > 0)
+        memcpy(a->image_name, frame->image_names[0], sizeof a->image_name);
+    for (uint32_t i = 0; i < frame->n_images; i++)
+        if (strcmp(frame->image_names[i], a->image_name) == 0)
+            return &frame->images[i];
+    return NULL;
+}
+
+/* The frame's image, where it has the size of its counts. */
+static const edx_array *image_of(edx_analysis *a, const edx_frame *frame, uint32_t pixels)
+{
+    const edx_array *image = find_image(a, frame);
+    uint64_t elements, bytes;
+    return image && edx_array_count(image, &elements, &bytes) && elements == pixels ? image : NULL;
+}
+
+static void add_image(edx_analysis *a, const edx_array *image, uint32_t first,
+                      const edx_shift_area *area)
+{
+    a->has_image = true;
+    for (uint32_t y = 0; y < area->rows; y++)
+        for (uint32_t x = 0; x < area->cols; x++) {
+            size_t from = (size_t)(area->from_row + y - first) * a->begin.cols + area->from_col + x;
+            double value = edx_array_get(image, from);
+            a->image[(size_t)(area->row + y) * a->begin.cols + area->col + x] +=
+                isfinite(value) ? value : 0;
+        }
+}
+
+void edx_analysis_look(edx_analysis *analysis, const edx_frame *frame, const edx_events *events)
+{
+    if (analysis->drift)
+        edx_drift_look(analysis->drift, frame->frame, frame->row, events, analysis->now->inside_lo,
+                       analysis->now->inside_hi, image_of(analysis, frame, events->pixels));
+}
+
+/* Where the frame's events go. */
+static edx_status find_place(edx_analysis *a, const edx_frame *frame, const edx_events *events,
+                             int32_t shift[2], edx_error *err)
+{
+    shift[0] = shift[1] = 0;
+    if (!a->drift)
+        return EDX_OK;
+    const edx_drift_place *place = edx_drift_find(a->drift, frame->frame);
+    edx_status status = EDX_OK;
+    if (!place) {
+        if (!edx_drift_looks_at(a->drift, frame->frame))
+            edx_analysis_look(a, frame, events);
+        status = edx_drift_register(a->drift, err);
+        place = edx_drift_find(a->drift, frame->frame);
+    }
+    if (place)
+        memcpy(shift, place->shift, sizeof place->shift);
+    return status;
+}
+
+/* The events of whole rows as they are to stand, and the exposure of what they cover. Returns the
+ * counts within the energies of the analysis. */
+static uint64_t add_sums(edx_analysis *a, const edx_frame *frame, const edx_shift_area *area,
+                         const edx_events *events)
+{
+    const uint32_t right = area->col + area->cols;
+    edx_scene_uncover(a->scene, area->row, area->rows, 0, area->col);
+    edx_scene_uncover(a->scene, area->row, area->rows, right, a->begin.cols - right);
+    if (a->now->intensity)
+        edx_intensity_add(a->now->intensity, area->row, events);
+    edx_components_add(a->now->components, frame->frame, area->row, events);
+    add_live(a, frame, area);
+    return add_inside(a, area->row, events);
+}
+
+/* Counts of the message within the energies of the analysis, wherever they fell: *counts. */
+static edx_status add_rows(edx_analysis *a, const edx_frame *frame, const edx_events *events,
+                           const int32_t shift[2], uint64_t *counts, edx_error *err)
+{
+    const uint32_t cols = a->begin.cols;
+    const edx_shift_area area =
+        edx_shift_covers(a->begin.rows, cols, frame->row, events->pixels / cols, shift);
+    const edx_array *image = image_of(a, frame, events->pixels);
+    const bool moved = shift[0] != 0 || shift[1] != 0;
+    edx_events there = *events;
+    edx_status status = EDX_OK;
+    if (moved)
+        status = edx_shift_events(a->shift, &area, cols, frame->row, events, &there, err);
+    if (status == EDX_OK && area.rows > 0 && area.cols > 0)
+        status = edx_scene_add(a->scene, area.row, &there, err);
+    if (status != EDX_OK)
+        return status;
+    if (area.rows > 0 && area.cols > 0) {
+        *counts = add_sums(a, frame, &area, &there);
+        if (image)
+            add_image(a, image, frame->row, &area);
+    }
+    if (moved)
+        *counts = count_inside(a->now, events, events->offsets[0], events->offsets[events->pixels]);
+    return EDX_OK;
+}
+
+edx_status edx_analysis_add(edx_analysis *analysis, const edx_frame *frame,
+                            const edx_events *events, edx_error *err)
+{
+    uint32_t rows = events->pixels / analysis->begin.cols;
+    uint64_t counts = 0;
+    int32_t shift[2];
+    if (events->pixels % analysis->begin.cols != 0 || rows > analysis->begin.rows ||
+        frame->row > analysis->begin.rows - rows)
+        return edx_fail(err, EDX_E_MISMATCH, "row %u and %u pixels, expected whole rows of %u x %u",
+                        frame->row, events->pixels, analysis->begin.rows, analysis->begin.cols);
+    edx_status status = edx_health_add(analysis->health, frame->frame, 0, err);
+    if (status == EDX_OK)
+        status = find_place(analysis, frame, events, shift, err);
+    if (status == EDX_OK)
+        status = add_rows(analysis, frame, events, shift, &counts, err);
+    if (status != EDX_OK)
+        return status;
+    edx_health_add(analysis->health, frame->frame, counts, NULL); /* known: cannot fail */
+    analysis->added = true;
+    return EDX_OK;
+}
+
+void edx_analysis_frame(edx_analysis *analysis, uint64_t index, bool complete)
+{
+    edx_health_close(analysis->health, index, complete);
+    analysis->frames += complete;
+    if (index > analysis->newest)
+        analysis->newest = index;
+}
