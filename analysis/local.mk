@@ -59,6 +59,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/numeric.h \
 	analysis/overlap.c \
 	analysis/overlap.h \
+	analysis/particles.c \
+	analysis/particles.h \
 	analysis/pass.c \
 	analysis/pass.h \
 	analysis/pass_kernels.c \
@@ -73,6 +75,10 @@ libedxanalysis_la_SOURCES  = \
 	analysis/profile.h \
 	analysis/quant.c \
 	analysis/quant.h \
+	analysis/radial.c \
+	analysis/radial.h \
+	analysis/rings.c \
+	analysis/rings.h \
 	analysis/scaled.c \
 	analysis/scaled.h \
 	analysis/scene.c \
@@ -85,6 +91,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/scene_rows.h \
 	analysis/scene_strip.c \
 	analysis/scene_strip.h \
+	analysis/segment.c \
+	analysis/segment.h \
 	analysis/setup.c \
 	analysis/shift.c \
 	analysis/shift.h \

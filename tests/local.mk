@@ -34,10 +34,13 @@ include tests/recording.mk
 include tests/analysis.mk
 include tests/lines.mk
 include tests/model.mk
+include tests/particles.mk
 include tests/pca.mk
+include tests/nmf.mk
 include tests/instrument.mk
 include tests/store.mk
 include tests/client.mk
+include tests/web.mk
 include tests/daemon.mk
 include tests/life.mk
 include tests/interop.mk
