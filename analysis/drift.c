@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "analysis/correlate.h"
+#include "analysis/overlap.h"
 #include "analysis/track.h"
 
-#define LARGEST 256u     /* side of a picture, pixels: larger scans are binned to it */
+#define LARGEST 192u     /* side of a picture, pixels: larger scans are binned to it */
 #define REACH 4u         /* a frame is looked for within this part of a side */
 #define SMOOTH_IMAGE 1.0 /* low-pass, picture pixels */
 #define SMOOTH_COUNTS 2.5
@@ -15,6 +16,9 @@
 #define LIKELY 4.0 /* one this high where the track expects it */
 #define RIVAL 0.85 /* of the highest peak's height: one where it is expected goes before it */
 #define NEAR 2.0   /* pixels about there, beside three standard deviations */
+#define SLOPE 0.5  /* share of an image's variance that a plane explains: its features are few */
+#define EXACT 0.01 /* pixels: error of where a slope lies, which its level tells */
+#define BETTER 0.1 /* of what the peak leaves: levels must explain so much more */
 #define KNOWN 0.25 /* exposure below which a reference pixel is not known */
 #define VAGUE 1.0  /* standard deviation, scan pixels, from which a track does not know */
 #define RECENT 10u
@@ -342,6 +346,30 @@ static bool choose(const edx_match *highest, const edx_match *nearest, edx_match
     return sure || nearest->z >= LIKELY;
 }
 
+/* An image that is no more than a slope is alike at every offset but for its level. Where laying it
+ * on as it is explains it much better than its peak does, that is where it lies. */
+static bool compare_levels(const edx_drift *d, const uint8_t *there, bool found, edx_match *best)
+{
+    edx_overlap o = {.picture = d->now.pixel[IMAGE],
+                     .there = there,
+                     .rows = d->rows,
+                     .cols = d->cols,
+                     .reach = {d->reach[0], d->reach[1]}};
+    int32_t at[2] = {(int32_t)lround(best->offset[0]), (int32_t)lround(best->offset[1])};
+    o.reference = edx_correlate_reference(d->reference[IMAGE].correlate, &o.stride);
+    if (edx_overlap_slope(&o) < SLOPE)
+        return found;
+    const double unlike = edx_overlap_unlike(&o, at);
+    const double apart = edx_overlap_search(&o, at);
+    if (!(apart < BETTER * unlike))
+        return found;
+    for (size_t i = 0; i < 2; i++) {
+        best->offset[i] = at[i];
+        best->variance[i] = EXACT * EXACT;
+    }
+    return true;
+}
+
 /* Looks for the picture about base. */
 static bool match(edx_drift *d, kind k, const int64_t base[2], const double near[2], bool alone,
                   edx_match *out)
@@ -354,7 +382,8 @@ static bool match(edx_drift *d, kind k, const int64_t base[2], const double near
     cut_reference(d, k, base, alone);
     edx_correlate_match(d->reference[k].correlate, d->now.pixel[k], there, noise, near, &highest,
                         &nearest);
-    return choose(&highest, &nearest, out);
+    const bool found = choose(&highest, &nearest, out);
+    return k == IMAGE ? compare_levels(d, there, found, out) : found;
 }
 
 /* What the frame itself gave to the reference, so that it does not find itself there. */
