@@ -61,8 +61,6 @@ libedxanalysis_la_SOURCES  = \
 	analysis/overlap.h \
 	analysis/particles.c \
 	analysis/particles.h \
-	analysis/overlap.c \
-	analysis/overlap.h \
 	analysis/pass.c \
 	analysis/pass.h \
 	analysis/pass_kernels.c \
@@ -93,8 +91,6 @@ libedxanalysis_la_SOURCES  = \
 	analysis/scene_rows.h \
 	analysis/scene_strip.c \
 	analysis/scene_strip.h \
-	analysis/shift.c \
-	analysis/shift.h \
 	analysis/segment.c \
 	analysis/segment.h \
 	analysis/setup.c \
