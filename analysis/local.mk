@@ -10,12 +10,20 @@ libedxanalysis_la_SOURCES  = \
 	analysis/analysis_inside.h \
 	analysis/bands.c \
 	analysis/bands.h \
+	analysis/bias.c \
+	analysis/bias.h \
 	analysis/components.c \
 	analysis/components.h \
 	analysis/correlate.c \
 	analysis/correlate.h \
 	analysis/damage.c \
 	analysis/damage.h \
+	analysis/denoise.c \
+	analysis/denoise.h \
+	analysis/denoise_maps.c \
+	analysis/denoise_maps.h \
+	analysis/detail.c \
+	analysis/detail.h \
 	analysis/drift.c \
 	analysis/drift.h \
 	analysis/folds.c \
@@ -71,8 +79,12 @@ libedxanalysis_la_SOURCES  = \
 	analysis/pending.h \
 	analysis/pool.c \
 	analysis/pool.h \
+	analysis/portraits.c \
+	analysis/portraits.h \
 	analysis/profile.c \
 	analysis/profile.h \
+	analysis/projection.c \
+	analysis/projection.h \
 	analysis/quant.c \
 	analysis/quant.h \
 	analysis/radial.c \
@@ -96,6 +108,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/setup.c \
 	analysis/shift.c \
 	analysis/shift.h \
+	analysis/smooth.c \
+	analysis/smooth.h \
 	analysis/sparse.c \
 	analysis/sparse.h \
 	analysis/sums.c \
@@ -107,6 +121,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/track.h \
 	analysis/trend.c \
 	analysis/trend.h \
+	analysis/watch.c \
+	analysis/watch.h \
 	analysis/windows.c \
 	analysis/windows.h \
 	analysis/xray.c \

@@ -99,10 +99,16 @@ static double middle(const edx_numeric_fit *fit, uint32_t i)
     return 0.5 * (fit->hi[i] + fit->lo[i]);
 }
 
+static double inside(const edx_numeric_fit *fit, uint32_t i, double u)
+{
+    double p = middle(fit, i) + half(fit, i) * sin(u);
+    return fmin(fmax(p, fit->lo[i]), fit->hi[i]);
+}
+
 static void at(const edx_numeric_fit *fit, const gsl_vector *u, double *parameters)
 {
     for (uint32_t i = 0; i < fit->n; i++)
-        parameters[i] = middle(fit, i) + half(fit, i) * sin(gsl_vector_get(u, i));
+        parameters[i] = inside(fit, i, gsl_vector_get(u, i));
 }
 
 static int evaluate(const gsl_vector *u, void *context, gsl_vector *f)
@@ -129,9 +135,9 @@ static int differentiate(const gsl_vector *u, void *context, gsl_matrix *jacobia
     at(fit, u, here);
     for (uint32_t k = 0; k < fit->n; k++) {
         memcpy(moved, here, sizeof moved);
-        moved[k] = middle(fit, k) + half(fit, k) * sin(gsl_vector_get(u, k) + STEP);
+        moved[k] = inside(fit, k, gsl_vector_get(u, k) + STEP);
         fit->residuals(fit->context, moved, fit->above);
-        moved[k] = middle(fit, k) + half(fit, k) * sin(gsl_vector_get(u, k) - STEP);
+        moved[k] = inside(fit, k, gsl_vector_get(u, k) - STEP);
         fit->residuals(fit->context, moved, fit->below);
         for (uint32_t i = 0; i < fit->m; i++) {
             double slope = (fit->above[i] - fit->below[i]) / (2 * STEP);

@@ -1,7 +1,13 @@
 # tests/model.mk: templates, line intensities by model, energy calibration, elements found
 
-check_PROGRAMS += tests/test_model
-TESTS          += tests/test_model
+check_PROGRAMS += tests/test_functional tests/test_model tests/test_numeric
+TESTS          += tests/test_functional tests/test_model tests/test_numeric
 
-tests_test_model_SOURCES = tests/test_model.c
-tests_test_model_LDADD   = libedxinstrument.la $(EDX_ANALYSIS) $(CMOCKA_LIBS)
+# They draw their spectra with the simulator's physics, which is other code.
+tests_test_functional_SOURCES = tests/test_functional.c
+tests_test_functional_LDADD   = libedxinstrument.la $(EDX_ANALYSIS) $(CMOCKA_LIBS)
+tests_test_model_SOURCES      = tests/test_model.c
+tests_test_model_LDADD        = libedxinstrument.la $(EDX_ANALYSIS) $(CMOCKA_LIBS)
+
+tests_test_numeric_SOURCES    = tests/test_numeric.c
+tests_test_numeric_LDADD      = $(EDX_ANALYSIS) $(CMOCKA_LIBS) -lm
