@@ -62,11 +62,11 @@ static edx_status start_acquisition(conversion *c, const edx_begin *begin, edx_e
     return edx_output_begin(c->output, begin, err);
 }
 
-static edx_status take(conversion *c, const edx_replay_message *message, edx_error *err)
+static edx_status take(conversion *c, const edx_source_message *message, edx_error *err)
 {
-    if (message->kind == EDX_REPLAY_CONFIG)
+    if (message->kind == EDX_SOURCE_CONFIG)
         return edx_output_raw(c->output, EDX_TOPIC_CONFIG, message->body, message->size, err);
-    if (message->kind == EDX_REPLAY_BEGIN) {
+    if (message->kind == EDX_SOURCE_BEGIN) {
         edx_output_arrival(c->output, message->arrival_ns);
         return start_acquisition(c, message->begin, err);
     }
@@ -78,7 +78,7 @@ static edx_status take(conversion *c, const edx_replay_message *message, edx_err
         tell(c, text);
         return EDX_OK;
     }
-    if (message->kind == EDX_REPLAY_FRAME)
+    if (message->kind == EDX_SOURCE_FRAME)
         return edx_whole_add(c->whole, &message->frame, err);
     c->end = message->end;
     return EDX_OK;
@@ -86,7 +86,7 @@ static edx_status take(conversion *c, const edx_replay_message *message, edx_err
 
 static edx_status convert_all(conversion *c, edx_error *err)
 {
-    edx_replay_message message;
+    edx_source_message message;
     for (;;) {
         edx_status status = edx_replay_next(c->replay, &message, err);
         if (status == EDX_E_END)

@@ -1,4 +1,4 @@
-/* edxplay: recorded runs, sent again as if they were measured now, or rewritten. */
+/* edxplay: recorded runs, edxd's and others', sent as if they were measured now, or rewritten. */
 #include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -13,6 +13,8 @@
 #include "instrument/stop.h"
 
 #define PROGRESS_BYTES 1000u
+#define MAX_FRAMES 1000000u
+#define LOOK_S 0.2 /* how often a growing file is looked at */
 
 enum { DONE = 0, FAILED = 1, USAGE = 2 };
 
@@ -21,7 +23,8 @@ static const char help_text[] =
     "       edxplay --convert OUT.edxr FILE\n"
     "Replay recordings of X-ray spectrum imaging runs to edxd, one FILE after the\n"
     "other, as if they were measured now; or rewrite one. FILE is an edxd recording\n"
-    "(.edxr).\n"
+    "(.edxr), a JEOL map (.pts), a Velox map with its stream (.emd) or a HyperSpy\n"
+    "signal (.hspy), whose counts are dealt to frames.\n"
     "\n"
     "      --endpoint EP      ZeroMQ endpoint (default: tcp://127.0.0.1:5555)\n"
     "      --pattern P        pub, push or dealer (default: pub); edxd's ingest.pattern\n"
@@ -33,6 +36,11 @@ static const char help_text[] =
     "      --timeout SECONDS  push, dealer: give up after so long without any progress;\n"
     "                         0: never (default: 300)\n"
     "      --convert OUT      write a recording of whole frames in events form instead\n"
+    "      --follow[=SECONDS] FILE (.edxr, .pts) is still being written: send what is\n"
+    "                         added, until nothing was for SECONDS (default: until\n"
+    "                         stopped, or a recording's edx.end)\n"
+    "      --frames N         .hspy: deal its counts to N frames (default: 1)\n"
+    "      --seed S           .hspy: of the dealing (default: 0)\n"
     "  -q, --quiet            no progress\n"
     "  -h, --help             this text\n"
     "  -V, --version          the version\n"
@@ -49,16 +57,23 @@ static const char help_text[] =
     "      a demonstration that goes on until Ctrl-C\n"
     "  edxplay --convert whole.edxr blocks.edxr\n"
     "      row blocks joined to whole frames\n"
+    "  edxplay --convert map.edxr map.pts\n"
+    "      a JEOL map's sweeps as a recording\n"
+    "  edxplay --frames 50 --seed 1 cube.hspy\n"
+    "      a finished map as if it were measured again, in 50 scans\n"
     "\n"
-    "A damaged record is reported and left out. SIGINT and SIGTERM end the run with an\n"
+    "What is damaged or incomplete is reported and left out. SIGINT and SIGTERM end the run with "
+    "an\n"
     "edx.end. Exit status: 0 done, 1 failed, 2 wrong usage. See edxplay(1).\n";
 
 typedef struct arguments {
-    const char *loop, *convert;
+    const char *loop, *convert, *frames, *seed, *idle;
     edx_stream_arguments stream;
     edx_sender_options sender;
     double times; /* speed */
     uint64_t loops;
+    edx_source_options source;
+    double idle_s; /* following: so long without anything new ends it; 0: never */
     bool quiet;
     char **files;
     int n_files;
@@ -112,7 +127,10 @@ enum {
     OPT_LOOP,
     OPT_WAIT,
     OPT_TIMEOUT,
-    OPT_CONVERT
+    OPT_CONVERT,
+    OPT_FOLLOW,
+    OPT_FRAMES,
+    OPT_SEED
 };
 
 static const struct option options[] = {{"endpoint", required_argument, NULL, OPT_ENDPOINT},
@@ -124,6 +142,9 @@ static const struct option options[] = {{"endpoint", required_argument, NULL, OP
                                         {"wait", required_argument, NULL, OPT_WAIT},
                                         {"timeout", required_argument, NULL, OPT_TIMEOUT},
                                         {"convert", required_argument, NULL, OPT_CONVERT},
+                                        {"follow", optional_argument, NULL, OPT_FOLLOW},
+                                        {"frames", required_argument, NULL, OPT_FRAMES},
+                                        {"seed", required_argument, NULL, OPT_SEED},
                                         {"quiet", no_argument, NULL, 'q'},
                                         {"help", no_argument, NULL, 'h'},
                                         {"version", no_argument, NULL, 'V'},
@@ -147,6 +168,13 @@ static const char **slot(arguments *args, int option)
         return &args->stream.timeout;
     case OPT_CONVERT:
         return &args->convert;
+    case OPT_FOLLOW:
+        args->source.growing = true;
+        return &args->idle;
+    case OPT_FRAMES:
+        return &args->frames;
+    case OPT_SEED:
+        return &args->seed;
     default:
         return NULL;
     }
@@ -179,17 +207,48 @@ static int parse(arguments *args, int argc, char **argv)
     return -1;
 }
 
+/* What only some formats can do. */
+static edx_status check_formats(const arguments *args, edx_error *err)
+{
+    bool dealt = args->frames || args->seed;
+    if (args->source.growing && (args->convert || args->n_files > 1 || args->loops != 1))
+        return edx_fail(err, EDX_E_STATE, "--follow: with %s, expected one file, played once",
+                        args->convert       ? "--convert"
+                        : args->n_files > 1 ? "several"
+                                            : "--loop");
+    for (int f = 0; f < args->n_files; f++) {
+        const edx_source *format = edx_replay_format(args->files[f]);
+        if (args->source.growing && !format->grows)
+            return edx_fail(err, EDX_E_STATE, "--follow: %s, expected an .edxr or .pts",
+                            args->files[f]);
+        if (dealt && !format->deals)
+            return edx_fail(err, EDX_E_STATE, "%s: %s has frames of its own, expected an .hspy",
+                            args->frames ? "--frames" : "--seed", args->files[f]);
+    }
+    if (args->frames && args->source.frames == 0)
+        return edx_fail(err, EDX_E_RANGE, "--frames: 0, expected 1 to %u", MAX_FRAMES);
+    return EDX_OK;
+}
+
 static edx_status check(arguments *args, edx_error *err)
 {
     args->loops = 1;
     if (args->n_files == 0)
-        return edx_fail(err, EDX_E_MISSING, "FILE: none given, expected a recording (.edxr)");
+        return edx_fail(err, EDX_E_MISSING,
+                        "FILE: none given, expected a recording (.edxr, .pts, .emd or .hspy)");
     if (args->convert && args->n_files > 1)
         return edx_fail(err, EDX_E_RANGE, "--convert: %d files, expected one", args->n_files);
     edx_status status = edx_arguments_stream(&args->stream, &args->sender, &args->times, err);
     if (status == EDX_OK)
         status = edx_arguments_whole("--loop", args->loop, UINT64_MAX, &args->loops, err);
-    return status;
+    if (status == EDX_OK)
+        status =
+            edx_arguments_whole("--frames", args->frames, MAX_FRAMES, &args->source.frames, err);
+    if (status == EDX_OK)
+        status = edx_arguments_whole("--seed", args->seed, UINT64_MAX, &args->source.seed, err);
+    if (status == EDX_OK)
+        status = edx_arguments_number("--follow", args->idle, &args->idle_s, err);
+    return status == EDX_OK ? check_formats(args, err) : status;
 }
 
 /* ---- playing ---- */
@@ -206,6 +265,9 @@ typedef struct player {
     uint64_t messages;   /* frames sent of it */
     uint64_t arrival_ns; /* of the message before */
     uint64_t played;     /* acquisitions */
+    double idle_s;       /* following: since something was added */
+    bool following;      /* the file may still grow */
+    bool flushing;       /* it did not: what is left goes out, stopped or not */
 } player;
 
 /* The acquisition id in this loop: cut where the suffix would make it too long. */
@@ -251,7 +313,7 @@ static edx_status play_begin(player *p, const edx_begin *begin, edx_error *err)
 
 /* Time since the message before, as recorded; where the stamps do not tell, as long as the scan of
  * these rows took. */
-static double since_last(const player *p, const edx_replay_message *message)
+static double since_last(const player *p, const edx_source_message *message)
 {
     const edx_begin *begin = message->begin;
     if (p->arrival_ns != 0 && message->arrival_ns > p->arrival_ns)
@@ -259,7 +321,7 @@ static double since_last(const player *p, const edx_replay_message *message)
     return begin->dwell_s * message->frame.rows * begin->cols;
 }
 
-static edx_status play_frame(player *p, const edx_replay_message *message, edx_error *err)
+static edx_status play_frame(player *p, const edx_source_message *message, edx_error *err)
 {
     edx_frame renamed = message->frame;
     rename_acq(p, &renamed.head);
@@ -272,14 +334,14 @@ static edx_status play_frame(player *p, const edx_replay_message *message, edx_e
     return edx_output_frame(p->output, &renamed, err);
 }
 
-static edx_status play_message(player *p, const edx_replay_message *message, edx_error *err)
+static edx_status play_message(player *p, const edx_source_message *message, edx_error *err)
 {
     edx_status status = EDX_OK;
-    if (message->kind == EDX_REPLAY_CONFIG)
+    if (message->kind == EDX_SOURCE_CONFIG)
         return EDX_OK; /* the daemon's own settings are its own affair */
-    if (message->kind == EDX_REPLAY_BEGIN) {
+    if (message->kind == EDX_SOURCE_BEGIN) {
         status = play_begin(p, message->begin, err);
-    } else if (message->kind == EDX_REPLAY_FRAME) {
+    } else if (message->kind == EDX_SOURCE_FRAME) {
         status = play_frame(p, message, err);
     } else {
         edx_end end = message->end;
@@ -290,12 +352,45 @@ static edx_status play_message(player *p, const edx_replay_message *message, edx
     return status;
 }
 
+/* At a growing file's end: waits a little, or takes it for the end of all. Who stops edxplay here
+ * ends the measurement: what was held back until its end still goes out. */
+static void wait_for_more(player *p, edx_replay *replay, edx_error *err)
+{
+    double limit = p->args->idle_s;
+    bool stopped =
+        edx_stop_asked(p->stop) > 0 || edx_output_silence(p->output, LOOK_S, err) == EDX_E_END;
+    p->idle_s += LOOK_S;
+    p->following = !stopped && (limit <= 0.0 || p->idle_s < limit);
+    p->flushing = !p->following;
+    if (p->flushing)
+        edx_replay_settle(replay);
+}
+
+/* END: stopped. */
+static edx_status play_one(player *p, edx_replay *replay, const edx_source_message *message,
+                           edx_error *err)
+{
+    if (edx_stop_asked(p->stop) > 0 && !p->flushing)
+        return EDX_E_END;
+    edx_status status = play_message(p, message, err);
+    if (message->kind == EDX_SOURCE_END)
+        p->following = false;
+    p->idle_s = 0.0;
+    step(&p->reporter, edx_replay_position(replay));
+    return status;
+}
+
 /* END: stopped. */
 static edx_status play_messages(player *p, edx_replay *replay, edx_error *err)
 {
-    edx_replay_message message;
+    edx_source_message message;
+    p->following = p->args->source.growing;
     for (;;) {
         edx_status status = edx_replay_next(replay, &message, err);
+        if (status == EDX_E_END && p->following) {
+            wait_for_more(p, replay, err);
+            continue;
+        }
         if (status == EDX_E_END)
             return EDX_OK;
         if (status == EDX_E_IO || status == EDX_E_NOMEM)
@@ -304,10 +399,9 @@ static edx_status play_messages(player *p, edx_replay *replay, edx_error *err)
             say(&p->reporter, err->text);
             continue;
         }
-        status = edx_stop_asked(p->stop) > 0 ? EDX_E_END : play_message(p, &message, err);
+        status = play_one(p, replay, &message, err);
         if (status != EDX_OK)
             return status;
-        step(&p->reporter, edx_replay_position(replay));
     }
 }
 
@@ -316,7 +410,7 @@ static edx_status play_file(player *p, const char *path, edx_error *err)
     edx_replay *replay = NULL;
     p->arrival_ns = 0;
     p->reporter.file = path;
-    edx_status status = edx_replay_open(path, &replay, err);
+    edx_status status = edx_replay_open(path, &p->args->source, &replay, err);
     if (status != EDX_OK) {
         edx_error_prefix(err, "%s", path);
         return status;
@@ -378,7 +472,7 @@ static edx_status look_at_files(const arguments *args, uint64_t *bytes, edx_erro
 {
     for (int f = 0; f < args->n_files; f++) {
         edx_replay *replay = NULL;
-        edx_status status = edx_replay_open(args->files[f], &replay, err);
+        edx_status status = edx_replay_open(args->files[f], &args->source, &replay, err);
         if (status != EDX_OK) {
             edx_error_prefix(err, "%s", args->files[f]);
             return status;
@@ -443,7 +537,7 @@ static int run_converter(const arguments *args)
 {
     edx_error err = {0};
     edx_replay *replay = NULL;
-    edx_status status = edx_replay_open(args->files[0], &replay, &err);
+    edx_status status = edx_replay_open(args->files[0], &args->source, &replay, &err);
     if (status != EDX_OK)
         edx_error_prefix(&err, "%s", args->files[0]);
     else

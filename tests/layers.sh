@@ -35,13 +35,14 @@ proto msgpack
 analysis xraylib gsl blas fftw threads
 daemon zmq hdf5 libconfig systemd czmq mpi
 instrument zmq hdf5 jansson xraylib
-client zmq ncurses jansson libwebsockets cairo hdf5
+client zmq ncurses jansson libwebsockets zlib cairo hdf5
 END
 
 # LIBRARY HEADER-REGEX
 cat >"$work/headers" <<'END'
 msgpack ^msgpack(\.h|/)
 zmq ^zmq(_utils)?\.h$
+zlib ^zlib\.h$
 czmq ^(czmq|z[a-z]+)\.h$
 hdf5 ^(hdf5(_hl)?|H5[A-Za-z]*)\.h$
 libconfig ^libconfig\.h$
@@ -78,6 +79,7 @@ gsl ^gsl_
 blas ^(cblas_|openblas_|LAPACKE_|[sdcz](gemm|gemv|syrk|syev|syevd|gesdd|gesvd|potrf|potrs)_$)
 fftw ^fftwf?_
 libwebsockets ^lws_
+zlib ^(deflate|inflate)([A-Z][A-Za-z0-9]*_?)?$
 cairo ^cairo_
 mpi ^MPI_
 sodium ^(sodium|crypto)_
@@ -96,7 +98,7 @@ analysis sockets syslog clock terminal files
 END
 
 # Headers of C and POSIX that need no entry above; anything else must be put into a table.
-system_headers='^(assert|ctype|errno|complex|fenv|float|inttypes|iso646|limits|locale|math|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|tgmath|uchar|wchar|wctype|unistd|fcntl|getopt|dirent|endian|byteswap|langinfo|libgen|termios|glob|fnmatch|pwd|grp|sched|spawn|ftw|regex|cpuid|immintrin|nmmintrin|arm_acle|malloc|execinfo|sysexits|sanitizer/[a-z_]+|linux/[a-z_]+|sys/(types|stat|statvfs|mman|uio|file|ioctl|wait|resource|signalfd|eventfd|inotify|prctl|random|sendfile|utsname|param|auxv|ptrace|xattr|sysinfo|vfs))\.h$'
+system_headers='^(assert|ctype|errno|complex|fenv|float|inttypes|iso646|limits|locale|math|setjmp|signal|stdalign|stdarg|stdatomic|stdbool|stddef|stdint|stdio|stdlib|stdnoreturn|string|strings|tgmath|uchar|wchar|wctype|unistd|fcntl|getopt|dirent|endian|byteswap|langinfo|libgen|termios|glob|fnmatch|pwd|grp|sched|spawn|ftw|regex|iconv|cpuid|immintrin|nmmintrin|arm_acle|malloc|execinfo|sysexits|sanitizer/[a-z_]+|linux/[a-z_]+|sys/(types|stat|statvfs|mman|uio|file|ioctl|wait|resource|signalfd|eventfd|inotify|prctl|random|sendfile|utsname|param|auxv|ptrace|xattr|sysinfo|vfs))\.h$'
 
 complaints=$work/complaints
 : >"$complaints"

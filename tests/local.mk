@@ -38,6 +38,7 @@ include tests/particles.mk
 include tests/pca.mk
 include tests/nmf.mk
 include tests/instrument.mk
+include tests/vendor.mk
 include tests/store.mk
 include tests/client.mk
 include tests/web.mk

@@ -25,6 +25,7 @@ PROGRAMS = {
             '-s control.endpoint="$EDX_CONTROL"',
     "edxsim": f'"{BUILD}/edxsim" --endpoint "$EDX_INGEST" "$@"',
     "edxctl": f'"{BUILD}/edxctl" --endpoint "$EDX_CONTROL" --timeout 60 "$@"',
+    "edxplay": f'"{BUILD}/edxplay" "$@"',
     "edxmon": f'"{BUILD}/edxmon" --endpoint "$EDX_PUBLISH" --control "$EDX_CONTROL" "$@"',
     "python3": f'"{PYTHON}" -B "$@"',
 }
@@ -143,6 +144,18 @@ class Guide(unittest.TestCase):
             numpy.testing.assert_array_equal(again["spectrum/sum"], live["spectrum/sum"])
             total = live["spectrum/total"][()].reshape(16, 2, 16, 2).sum((1, 3))
             numpy.testing.assert_array_equal(again["spectrum/total"], total)
+
+    def test_dealt_counts_add_up(self):
+        def counts(path):
+            with h5py.File(path) as f:
+                experiment, = f["Experiments"].values()
+                return experiment["data"][()]
+
+        dealt = os.path.join(self.folder, "tree", "again", "cube")
+        numpy.testing.assert_array_equal(counts(os.path.join(dealt, "cube.hspy")).sum(),
+                                         counts(self.home("edx", "agau-flat-s1", "cube.hspy")).sum())
+        with h5py.File(os.path.join(dealt, "results.h5")) as run:
+            self.assertEqual(int(run["status/received"][()]), 20)
 
 
 if __name__ == "__main__":
