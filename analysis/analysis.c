@@ -51,6 +51,8 @@ edx_status edx_analysis_new(const edx_begin *begin, const edx_settings *settings
     if (status == EDX_OK)
         status = edx_scene_new(begin->rows, begin->cols, begin->channels, &a->scene, err);
     if (status == EDX_OK)
+        status = edx_pending_new(&a->later, err);
+    if (status == EDX_OK)
         status = edx_health_new(&a->health, err);
     if (status == EDX_OK)
         status = edx_profile_new(begin->rows, begin->cols, begin->channels, &a->profile, err);
@@ -72,6 +74,7 @@ void edx_analysis_free(edx_analysis **analysis)
         return;
     edx_setup_free(&a->now);
     edx_scene_free(&a->scene);
+    edx_pending_free(&a->later);
     edx_health_free(&a->health);
     edx_profile_free(&a->profile);
     free(a->inside);
@@ -99,22 +102,23 @@ edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_err
 
 edx_status edx_analysis_set_decompose_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err)
 {
-    edx_status status = edx_components_set_pool(analysis->now->components, pool, err);
+    edx_status status = edx_detail_set_pool(analysis->now->detail, pool, err);
     if (status == EDX_OK)
         analysis->decompose_pool = pool;
     return status;
 }
 
-/* Pictures of other energies, or none, do not fit those to come. */
+/* Frames go on being placed as they were where they can be; looking back then starts anew. */
 static void renew_drift(edx_analysis *a, const edx_setup *before, edx_drift **drift)
 {
     const edx_setup *after = a->now;
-    const bool same = before->settings.analysis.drift == after->settings.analysis.drift &&
-                      before->inside_lo == after->inside_lo &&
-                      before->inside_hi == after->inside_hi;
-    if (!same) {
+    const bool on = *drift != NULL, was_on = a->drift != NULL;
+    const bool same_energies =
+        before->inside_lo == after->inside_lo && before->inside_hi == after->inside_hi;
+    if (on != was_on || (on && !same_energies))
+        a->misplaced = a->misplaced || a->added;
+    if (on != was_on) {
         edx_drift *unused = a->drift;
-        a->misplaced = a->misplaced || (a->added && (unused || *drift));
         a->drift = *drift;
         *drift = unused;
     }
@@ -126,11 +130,12 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
 {
     edx_setup *before = analysis->now, *after = NULL;
     edx_drift *drift = NULL;
+    edx_analysis_catch_up(analysis);
     edx_status status = edx_setup_new(settings, &analysis->begin, &after, err);
     if (status == EDX_OK)
         status = new_drift(&analysis->begin, settings, &drift, err);
     if (status == EDX_OK)
-        status = edx_components_set_pool(after->components, analysis->decompose_pool, err);
+        status = edx_detail_set_pool(after->detail, analysis->decompose_pool, err);
     if (status != EDX_OK) {
         edx_drift_free(&drift);
         edx_setup_free(&after);
@@ -138,7 +143,7 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     }
     analysis->now = after;
     renew_drift(analysis, before, &drift);
-    edx_components_follow(after->components, before->components, analysis->scene);
+    edx_detail_follow(after->detail, before->detail, analysis->scene);
     if (after->intensity) {
         edx_intensity_set_pool(after->intensity, analysis->pool);
         edx_intensity_rebuild(after->intensity, analysis->scene);
@@ -169,7 +174,7 @@ edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err)
     const size_t pixels = edx_analysis_scan_pixels(analysis);
     edx_status status = edx_setup_new(&before->settings, &analysis->begin, &after, err);
     if (status == EDX_OK)
-        status = edx_components_set_pool(after->components, analysis->decompose_pool, err);
+        status = edx_detail_set_pool(after->detail, analysis->decompose_pool, err);
     if (status != EDX_OK) {
         edx_setup_free(&after);
         return status;
@@ -178,12 +183,14 @@ edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err)
     analysis->now = after;
     if (after->intensity)
         edx_intensity_set_pool(after->intensity, analysis->pool);
+    edx_pending_clear(analysis->later);
     edx_scene_clear(analysis->scene);
     edx_health_clear(analysis->health);
     memset(analysis->inside, 0, pixels * sizeof *analysis->inside);
     memset(analysis->live, 0, pixels * sizeof *analysis->live);
     memset(analysis->image, 0, pixels * sizeof *analysis->image);
     analysis->frames = analysis->newest = 0;
+    analysis->real_s = 0;
     analysis->misplaced = analysis->added = false;
     return EDX_OK;
 }
@@ -234,13 +241,48 @@ edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_erro
     return status;
 }
 
+/* The mean of what the scan's pixels were covered by. */
+static double mean_exposure(const edx_analysis *a)
+{
+    const uint32_t *exposure = edx_scene_exposure(a->scene);
+    double sum = 0;
+    for (size_t p = 0; p < edx_analysis_scan_pixels(a); p++)
+        sum += exposure[p];
+    return sum / (double)edx_analysis_scan_pixels(a);
+}
+
+static edx_status describe(edx_analysis *a, bool fixed, edx_detail_input *out, edx_error *err)
+{
+    const edx_setup *s = a->now;
+    double chi2, p;
+    uint64_t dof;
+    const uint64_t *tracked;
+    *out = (edx_detail_input){.scene = a->scene,
+                              .net = s->net,
+                              .sigma = s->sigma,
+                              .image = a->has_image ? s->image : NULL,
+                              .exposure = s->exposure,
+                              .live_s = a->live,
+                              .mean_exposure = mean_exposure(a),
+                              .frames = a->frames,
+                              .fixed = fixed};
+    out->frame_s = out->mean_exposure > 0 ? a->real_s / out->mean_exposure : 0;
+    edx_health_result(a->health, &chi2, &dof, &p, &out->outliers, &out->n_outliers);
+    return edx_analysis_track(a, &out->n_drift, &tracked, &out->drift_nm, err);
+}
+
 edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err)
 {
-    edx_status status = edx_components_update(analysis->now->components, analysis->scene,
-                                              results->final, &results->pca, err);
-    results->has_pca = status == EDX_OK;
-    results->pca.head = results->head;
-    return status == EDX_E_STATE ? EDX_OK : status;
+    edx_detail_input input;
+    edx_analysis_catch_up(analysis);
+    edx_status status = describe(analysis, results->final, &input, err);
+    if (status == EDX_OK)
+        status = edx_detail_update(analysis->now->detail, &input, &results->detail, err);
+    results->detail.pca.head = results->detail.nmf.head = results->detail.particles.head =
+        results->detail.trend.head = results->head;
+    if (results->final)
+        edx_analysis_show(analysis, results); /* denoised maps are these counts' */
+    return status;
 }
 
 /* ---- asking ---- */
@@ -286,7 +328,9 @@ static edx_profile_source source_of(const edx_analysis *a)
                                 .n = s->n,
                                 .limit = s->settings.quant.limit,
                                 .step_nm = {a->begin.step_nm[0], a->begin.step_nm[1]},
-                                .bin_energy = s->bin_energy};
+                                .bin_energy = s->bin_energy,
+                                .thickness = s->absolute ? &s->thickness : NULL,
+                                .live_s = a->live};
 }
 
 edx_status edx_analysis_profile(edx_analysis *analysis, const double from_nm[2],

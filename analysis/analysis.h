@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analysis/detail.h"
 #include "analysis/drift.h"
 #include "analysis/lines.h"
 #include "analysis/pool.h"
@@ -71,9 +72,8 @@ typedef struct edx_results {
     edx_result_head head; /* frames, frame, counts */
     edx_spectrum_result spectrum;
     edx_maps_result maps;
-    bool has_maps; /* false while no line is known */
-    edx_pca_result pca;
-    bool has_pca; /* false until edx_analysis_decompose found it */
+    bool has_maps;             /* false while no line is known */
+    edx_detail_results detail; /* nothing until edx_analysis_decompose found it */
     bool final;
 } edx_results;
 
@@ -81,9 +81,11 @@ typedef struct edx_results {
 edx_status edx_analysis_update(edx_analysis *analysis, edx_results *out, edx_error *err);
 /* The same from a fixed start, in fixed order: equal for equal counts, however they came. */
 edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_error *err);
-/* Adds to results of the same counts what takes longer: the components; none while there are no
- * counts within analysis.energy_eV. From a fixed start, in fixed order, where results are final.
- * NOMEM, NUMERIC: the other results stand. */
+/* Adds to results of the same counts what takes longer: components, particles, what changes;
+ * nothing while there are no counts within analysis.energy_eV. From a fixed start, in fixed order,
+ * where results are final; the maps then show what was denoised. NOMEM, NUMERIC: the other results
+ * stand.
+ */
 edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err);
 
 const edx_scene *edx_analysis_scene(const edx_analysis *analysis);

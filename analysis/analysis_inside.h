@@ -3,11 +3,14 @@
 #define EDX_ANALYSIS_ANALYSIS_INSIDE_H
 
 #include "analysis/analysis.h"
-#include "analysis/components.h"
+#include "analysis/detail.h"
 #include "analysis/drift.h"
+#include "analysis/functional.h"
 #include "analysis/health.h"
 #include "analysis/intensity.h"
+#include "analysis/pending.h"
 #include "analysis/shift.h"
+#include "analysis/thickness.h"
 
 /* Everything that follows from the settings; a new one replaces it whole. */
 typedef struct edx_setup {
@@ -19,13 +22,15 @@ typedef struct edx_setup {
     edx_line lines[EDX_MAX_LINES];
     uint32_t n;
     edx_intensity *intensity; /* NULL while n is 0 */
-    edx_components *components;
-    uint64_t *sum;   /* [axis.channels] */
-    uint64_t *total; /* [rows * cols] each */
+    edx_detail *detail;
+    edx_thickness thickness; /* where absolute */
+    bool absolute;           /* quant.method counts atoms */
+    uint64_t *sum;           /* [axis.channels] */
+    uint64_t *total;         /* [rows * cols] each */
     double *image;
     float *exposure;
     float *net, *sigma, *fraction, *fraction_sigma; /* [n, rows * cols] each */
-    float *nothing;                                 /* [n, rows * cols] NaN */
+    float *thick, *atoms; /* [rows * cols], [n, rows * cols] where absolute */
 } edx_setup;
 
 struct edx_analysis {
@@ -33,6 +38,8 @@ struct edx_analysis {
     edx_setup *now;
     edx_scene *scene;
     edx_pool *pool, *decompose_pool; /* the caller's */
+    edx_pending *later;              /* events that setup's detail has not seen */
+    double real_s;                   /* of all frames */
     edx_health *health;
     edx_profile *profile;
     uint64_t *inside; /* [scan pixels] counts within analysis.energy_eV */
@@ -70,6 +77,8 @@ void edx_setup_free(edx_setup **setup);
 void edx_analysis_rebuild_inside(edx_analysis *analysis);
 /* frames, frame, counts. */
 void edx_analysis_head(const edx_analysis *analysis, edx_result_head *head);
+/* Lets the details see all events. */
+void edx_analysis_catch_up(edx_analysis *analysis);
 /* Spectrum and maps as they are now. */
 void edx_analysis_show(edx_analysis *analysis, edx_results *out);
 

@@ -74,14 +74,37 @@ static bool hopeless(const edx_setup *s, size_t pixel)
     return s->n < 2;
 }
 
-static void quantify_pixel(edx_setup *s, size_t pixel)
+/* What the specimen holds back is put back, and counted in atoms. */
+static void correct_pixel(const edx_analysis *a, size_t pixel, double *net, double *covariance)
 {
+    edx_setup *s = a->now;
+    uint32_t bin = s->bin_pixels, row = (uint32_t)(pixel / s->cols) * bin;
+    uint32_t col = (uint32_t)(pixel % s->cols) * bin;
+    double live = 0, atoms[EDX_MAX_LINES], area = (double)bin * bin;
+    size_t pixels = (size_t)s->rows * s->cols;
+    for (uint32_t y = row; y < row + bin; y++)
+        for (uint32_t x = col; x < col + bin; x++)
+            live += a->live[(size_t)y * a->begin.cols + x];
+    s->thick[pixel] =
+        (float)edx_thickness_correct(&s->thickness, area, live / area, net, covariance, atoms);
+    for (uint32_t i = 0; i < s->n; i++)
+        s->atoms[i * pixels + pixel] = (float)atoms[i];
+}
+
+static void quantify_pixel(const edx_analysis *a, size_t pixel)
+{
+    edx_setup *s = a->now;
     double net[EDX_MAX_LINES], covariance[EDX_MAX_LINES * EDX_MAX_LINES];
     double fraction[EDX_MAX_LINES], sigma[EDX_MAX_LINES];
     size_t pixels = (size_t)s->rows * s->cols;
     bool known = !hopeless(s, pixel);
+    s->thick[pixel] = NAN;
+    for (uint32_t i = 0; i < s->n; i++)
+        s->atoms[i * pixels + pixel] = NAN;
     if (known) {
         edx_intensity_pixel(s->intensity, (uint32_t)pixel, net, covariance);
+        if (s->absolute)
+            correct_pixel(a, pixel, net, covariance);
         edx_quant_fractions(s->lines, s->n, s->settings.quant.limit, net, covariance, fraction,
                             sigma);
     }
@@ -93,11 +116,11 @@ static void quantify_pixel(edx_setup *s, size_t pixel)
 
 static void quantify_chunk(void *context, uint32_t chunk, uint32_t worker)
 {
-    edx_setup *s = context;
-    size_t pixels = (size_t)s->rows * s->cols, first = (size_t)chunk * PIXELS_PER_CHUNK;
+    const edx_analysis *a = context;
+    size_t pixels = (size_t)a->now->rows * a->now->cols, first = (size_t)chunk * PIXELS_PER_CHUNK;
     (void)worker;
     for (size_t p = first; p < pixels && p < first + PIXELS_PER_CHUNK; p++)
-        quantify_pixel(s, p);
+        quantify_pixel(a, p);
 }
 
 static void quantify(edx_analysis *a)
@@ -105,7 +128,7 @@ static void quantify(edx_analysis *a)
     edx_setup *s = a->now;
     uint32_t pixels = s->rows * s->cols;
     edx_intensity_maps(s->intensity, s->net, s->sigma);
-    edx_pool_run(a->pool, (pixels + PIXELS_PER_CHUNK - 1) / PIXELS_PER_CHUNK, quantify_chunk, s);
+    edx_pool_run(a->pool, (pixels + PIXELS_PER_CHUNK - 1) / PIXELS_PER_CHUNK, quantify_chunk, a);
 }
 
 void edx_analysis_head(const edx_analysis *a, edx_result_head *head)
@@ -123,6 +146,10 @@ static void fill_spectrum(const edx_analysis *a, edx_spectrum_result *out)
     out->scale_eV = s->axis.scale_eV;
     out->sum = edx_array_1(EDX_U8, s->sum, s->axis.channels);
     out->total = edx_array_2(EDX_U8, s->total, s->rows, s->cols);
+    out->fit_chi2 = out->fit_dof = NAN;
+    out->calibration.offset_eV = out->calibration.offset_sigma = NAN;
+    out->calibration.gain = out->calibration.gain_sigma = NAN;
+    out->calibration.resolution_eV = out->calibration.resolution_sigma = NAN;
     if (a->has_image)
         out->image = edx_array_2(EDX_F8, s->image, s->rows, s->cols);
 }
@@ -142,9 +169,15 @@ static void fill_maps(const edx_analysis *a, edx_maps_result *out)
     out->sigma = edx_array_3(EDX_F4, s->sigma, s->n, s->rows, s->cols);
     out->atomic_fraction = edx_array_3(EDX_F4, s->fraction, s->n, s->rows, s->cols);
     out->fraction_sigma = edx_array_3(EDX_F4, s->fraction_sigma, s->n, s->rows, s->cols);
-    out->denoised_fraction = edx_array_3(EDX_F4, s->nothing, s->n, s->rows, s->cols);
-    out->denoised_sigma = edx_array_3(EDX_F4, s->nothing, s->n, s->rows, s->cols);
+    out->denoised_fraction =
+        edx_array_3(EDX_F4, edx_detail_fraction(s->detail), s->n, s->rows, s->cols);
+    out->denoised_sigma =
+        edx_array_3(EDX_F4, edx_detail_fraction_sigma(s->detail), s->n, s->rows, s->cols);
     out->exposure = edx_array_2(EDX_F4, s->exposure, s->rows, s->cols);
+    if (s->absolute && !isnan(s->thickness.electrons_per_s)) {
+        out->mass_thickness = edx_array_2(EDX_F4, s->thick, s->rows, s->cols);
+        out->atoms = edx_array_3(EDX_F4, s->atoms, s->n, s->rows, s->cols);
+    }
 }
 
 void edx_analysis_show(edx_analysis *analysis, edx_results *out)

@@ -10,7 +10,7 @@ void edx_setup_free(edx_setup **setup)
     if (!s)
         return;
     edx_intensity_free(&s->intensity);
-    edx_components_free(&s->components);
+    edx_detail_free(&s->detail);
     free(s->sum);
     free(s->total);
     free(s->image);
@@ -19,7 +19,8 @@ void edx_setup_free(edx_setup **setup)
     free(s->sigma);
     free(s->fraction);
     free(s->fraction_sigma);
-    free(s->nothing);
+    free(s->thick);
+    free(s->atoms);
     free(s);
 }
 
@@ -35,16 +36,6 @@ static edx_status check_bins(const edx_settings *settings, const edx_begin *begi
         return edx_fail(err, EDX_E_RANGE,
                         "analysis.bin_energy: %llu, expected 1 to %u, the number of channels",
                         (unsigned long long)energy, begin->channels);
-    return EDX_OK;
-}
-
-/* A number under another method's name would be a wrong number. */
-static edx_status check_method(const edx_settings *settings, edx_error *err)
-{
-    if (settings->quant.method != EDX_CLIFF_LORIMER)
-        return edx_fail(err, EDX_E_RANGE, "quant.method: not available, expected cliff-lorimer");
-    if (settings->quant.background != EDX_BACKGROUND_WINDOWS)
-        return edx_fail(err, EDX_E_RANGE, "quant.background: not available, expected windows");
     return EDX_OK;
 }
 
@@ -84,13 +75,12 @@ static edx_status allocate(edx_setup *s, edx_error *err)
         s->sigma = calloc(maps, sizeof *s->sigma);
         s->fraction = calloc(maps, sizeof *s->fraction);
         s->fraction_sigma = calloc(maps, sizeof *s->fraction_sigma);
-        s->nothing = malloc(maps * sizeof *s->nothing);
-        got = s->net && s->sigma && s->fraction && s->fraction_sigma && s->nothing;
+        s->thick = calloc(pixels, sizeof *s->thick);
+        s->atoms = calloc(maps, sizeof *s->atoms);
+        got = s->net && s->sigma && s->fraction && s->fraction_sigma && s->thick && s->atoms;
     }
     if (!got)
         return edx_fail(err, EDX_E_NOMEM, "no memory for maps of %u x %u pixels", s->rows, s->cols);
-    for (size_t i = 0; i < maps; i++)
-        s->nothing[i] = NAN;
     return EDX_OK;
 }
 
@@ -101,25 +91,27 @@ edx_status edx_setup_derive(edx_setup *s, const edx_settings *settings, const ed
     s->settings = *settings;
     edx_status status = check_bins(settings, begin, err);
     if (status == EDX_OK)
-        status = check_method(settings, err);
-    if (status == EDX_OK)
         status = set_axes(s, begin, err);
     if (status == EDX_OK)
         status = edx_lines_resolve(settings, begin, &s->axis, s->lines, &s->n, err);
+    s->absolute = settings->quant.method != EDX_CLIFF_LORIMER;
+    if (status == EDX_OK && s->absolute)
+        edx_thickness_init(&s->thickness, settings->quant.method, begin, s->lines, s->n);
     return status;
 }
 
-static edx_status open_components(edx_setup *s, const edx_begin *begin, edx_error *err)
+static edx_status open_detail(edx_setup *s, const edx_begin *begin, edx_error *err)
 {
-    const edx_sparse_shape shape = {.rows = begin->rows,
-                                    .cols = begin->cols,
-                                    .channels = begin->channels,
-                                    .bin_pixels = s->bin_pixels,
-                                    .bin_energy = s->bin_energy,
+    const edx_detail_setup setup = {.begin = begin,
+                                    .settings = &s->settings,
+                                    .axis = s->axis,
+                                    .rows = s->rows,
+                                    .cols = s->cols,
                                     .lo = s->inside_lo,
-                                    .hi = s->inside_hi};
-    return edx_components_new(&shape, s->settings.analysis.pca.rank,
-                              s->settings.analysis.pca.max_rank, &s->components, err);
+                                    .hi = s->inside_hi,
+                                    .lines = s->lines,
+                                    .n = s->n};
+    return edx_detail_new(&setup, &s->detail, err);
 }
 
 edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin, edx_setup **out,
@@ -133,7 +125,7 @@ edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin, e
         status = edx_intensity_new(s->lines, s->n, &s->axis, s->bin_energy, begin->rows,
                                    begin->cols, begin->channels, s->bin_pixels, &s->intensity, err);
     if (status == EDX_OK)
-        status = open_components(s, begin, err);
+        status = open_detail(s, begin, err);
     if (status == EDX_OK)
         status = allocate(s, err);
     if (status == EDX_OK)

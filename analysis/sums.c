@@ -3,6 +3,8 @@
 
 #include "analysis/analysis_inside.h"
 
+#define MOST_PENDING (4u << 20) /* events: a long pause must not eat memory */
+
 /* ---- within the energies of the analysis ---- */
 
 typedef struct inside_sum {
@@ -61,6 +63,8 @@ static uint64_t add_inside(edx_analysis *a, uint32_t row, const edx_events *even
 static void add_live(edx_analysis *a, const edx_frame *frame, const edx_shift_area *area)
 {
     double ratio = frame->live_s / frame->real_s;
+    a->real_s +=
+        (frame->real_s > 0 ? frame->real_s : a->begin.dwell_s * area->rows * a->begin.cols);
     double live = a->begin.dwell_s * (frame->real_s > 0 && ratio >= 0 ? fmin(ratio, 1) : 1);
     for (uint32_t y = area->row; y < area->row + area->rows; y++)
         for (uint32_t x = area->col; x < area->col + area->cols; x++)
@@ -128,6 +132,28 @@ static edx_status find_place(edx_analysis *a, const edx_frame *frame, const edx_
     return status;
 }
 
+void edx_analysis_catch_up(edx_analysis *analysis)
+{
+    for (size_t i = 0; i < edx_pending_count(analysis->later); i++) {
+        edx_events events;
+        uint64_t frame;
+        uint32_t row;
+        edx_pending_get(analysis->later, i, &frame, &row, &events);
+        edx_detail_add(analysis->now->detail, frame, row, &events);
+    }
+    edx_pending_clear(analysis->later);
+}
+
+/* Maps need not wait for what takes longer. */
+static void put_aside(edx_analysis *a, uint64_t frame, uint32_t row, const edx_events *events)
+{
+    if (edx_pending_events(a->later) < MOST_PENDING &&
+        edx_pending_put(a->later, frame, row, events, NULL) == EDX_OK)
+        return;
+    edx_analysis_catch_up(a);
+    edx_detail_add(a->now->detail, frame, row, events);
+}
+
 /* The events of whole rows as they are to stand, and the exposure of what they cover. Returns the
  * counts within the energies of the analysis. */
 static uint64_t add_sums(edx_analysis *a, const edx_frame *frame, const edx_shift_area *area,
@@ -138,7 +164,7 @@ static uint64_t add_sums(edx_analysis *a, const edx_frame *frame, const edx_shif
     edx_scene_uncover(a->scene, area->row, area->rows, right, a->begin.cols - right);
     if (a->now->intensity)
         edx_intensity_add(a->now->intensity, area->row, events);
-    edx_components_add(a->now->components, frame->frame, area->row, events);
+    put_aside(a, frame->frame, area->row, events);
     add_live(a, frame, area);
     return add_inside(a, area->row, events);
 }

@@ -342,6 +342,7 @@ static void *work(void *argument)
         }
         if (due && (quiet || now - since > COMPONENTS_S)) {
             edx_run_decompose(a->run);
+            report_facts(a);
             due = false;
         }
     }

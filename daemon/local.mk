@@ -53,8 +53,8 @@ libedxdaemon_la_SOURCES  = \
 	daemon/store_results.c \
 	daemon/task.h \
 	daemon/version.h \
-	daemon/watch.c \
-	daemon/watch.h
+	daemon/warn.c \
+	daemon/warn.h
 
 bin_PROGRAMS += edxd
 edxd_SOURCES = daemon/edxd.c

@@ -19,7 +19,7 @@
 #include "daemon/monitor.h"
 #include "daemon/notify.h"
 #include "daemon/publish.h"
-#include "daemon/watch.h"
+#include "daemon/warn.h"
 
 #define QUEUE_BYTES ((size_t)256 << 20)
 #define WAITING_BYTES ((size_t)64 << 20)
@@ -160,7 +160,7 @@ static void take_facts(receiver *r, const edx_report *report)
         r->alarm_version = UINT64_MAX; /* the alarms are of this acquisition now */
     }
     edx_monitor_facts(r->monitor, &report->facts);
-    edx_watch_drift(&r->alarms, &report->facts);
+    edx_warn(&r->alarms, &report->facts);
     edx_monitor_latency(r->monitor, report->arrival_ns, monotonic_ns());
     if (monotonic_ns() / 1000000 - r->status_ms >= 100) {
         send_status(r);

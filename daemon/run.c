@@ -41,6 +41,8 @@ struct edx_run {
     bool profile_failed, components_failed;
     edx_result_head head; /* of the newest results */
     edx_results results;
+    size_t n_findings;
+    edx_alarm findings[EDX_WATCH_FINDINGS];
     bool updated; /* results are of the counts as they stand */
 };
 
@@ -107,6 +109,7 @@ void edx_run_forget(edx_run *run)
     }
     run->profile_failed = run->components_failed = false;
     run->head = (edx_result_head){0};
+    run->n_findings = 0;
     run->begin.head = (edx_head){0};
 }
 
@@ -539,17 +542,17 @@ static bool profile(edx_run *run, edx_profile_result *out)
     return true;
 }
 
-/* The components of the same counts; false when there are none. Says once that they fail. */
-static bool decompose(edx_run *run, edx_results *results)
+/* What takes longer, of the same counts. Says once that it fails. */
+static void decompose(edx_run *run, edx_results *results)
 {
     edx_error err = {0};
     const edx_status status = edx_analysis_decompose(run->analysis, results, &err);
     if (status && !run->components_failed) {
-        edx_log_write(run->log, EDX_LOG_ERROR, "analysis.pca: %s", err.text);
+        edx_log_write(run->log, EDX_LOG_ERROR, "analysis: components and particles: %s", err.text);
     }
     run->components_failed = status != EDX_OK;
-    results->pca.head = run->head;
-    return results->has_pca;
+    run->n_findings = results->detail.has_trend ? EDX_WATCH_FINDINGS : 0;
+    memcpy(run->findings, results->detail.findings, sizeof results->detail.findings);
 }
 
 /* Calls each(run, topic) with every result written into run->pack in turn. */
@@ -574,13 +577,27 @@ static void for_each_result(edx_run *run, edx_results *results, double t,
     }
 }
 
-static void for_components(edx_run *run, edx_results *results,
-                           void each(edx_run *run, edx_result_topic topic, void *context),
-                           void *context)
+static void for_details(edx_run *run, edx_results *results,
+                        void each(edx_run *run, edx_result_topic topic, void *context),
+                        void *context)
 {
-    if (decompose(run, results)) {
-        edx_pca_write(run->pack, &results->pca);
+    edx_detail_results *d = &results->detail;
+    d->pca.head = d->nmf.head = d->particles.head = d->trend.head = run->head;
+    if (d->has_pca) {
+        edx_pca_write(run->pack, &d->pca);
         each(run, EDX_PCA, context);
+    }
+    if (d->has_nmf) {
+        edx_nmf_write(run->pack, &d->nmf);
+        each(run, EDX_NMF, context);
+    }
+    if (d->has_particles) {
+        edx_particles_write(run->pack, &d->particles);
+        each(run, EDX_PARTICLES, context);
+    }
+    if (d->has_trend) {
+        edx_trend_write(run->pack, &d->trend);
+        each(run, EDX_TREND, context);
     }
 }
 
@@ -608,7 +625,8 @@ void edx_run_decompose(edx_run *run)
 {
     if (run->analysis && run->updated) {
         run->updated = false;
-        for_components(run, &run->results, publish_each, NULL);
+        decompose(run, &run->results);
+        for_details(run, &run->results, publish_each, NULL);
     }
 }
 
@@ -642,6 +660,8 @@ void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
         return;
     }
     drift_facts(run, out);
+    out->n_findings = run->n_findings;
+    memcpy(out->findings, run->findings, run->n_findings * sizeof *out->findings);
     edx_analysis_health(run->analysis, &out->chi2, &out->dof, &out->p, &outliers, &n);
     out->n_outliers = n < EDX_MAX_OUTLIERS ? n : EDX_MAX_OUTLIERS;
     if (out->n_outliers > 0) {
@@ -735,8 +755,9 @@ edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closi
     if (status) {
         return status;
     }
+    decompose(run, &results);
     for_each_result(run, &results, t, store_each, &s);
-    for_components(run, &results, store_each, &s);
+    for_details(run, &results, store_each, &s);
     store_status(run, t, state, closing, &s);
     if (s.failed) {
         status = edx_fail(err, EDX_E_NOMEM, "no memory to store results");

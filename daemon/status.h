@@ -9,6 +9,7 @@
 #include "proto/result.h"
 
 #define EDX_MAX_OUTLIERS 64
+#define EDX_MAX_FINDINGS 4
 
 /* What edx.status needs to know of the sums. */
 typedef struct edx_run_facts {
@@ -20,6 +21,8 @@ typedef struct edx_run_facts {
     double drift_nm[2];                  /* of the newest frame, since the first */
     unsigned drift_failures;             /* of the last ten frames, not registered */
     double drift_lost; /* share of the field of view that left it with the first frame */
+    size_t n_findings;
+    edx_alarm findings[EDX_MAX_FINDINGS]; /* of the analysis, active or not */
 } edx_run_facts;
 
 /* What only the receiving side knows, for the stored status. */

@@ -613,7 +613,7 @@ static void order_and_threads_change_nothing(void **state)
         give_frame(b, order[f]);
         edx_analysis_update(b, &rb, NULL);
         assert_int_equal(edx_analysis_decompose(b, &rb, NULL), EDX_OK);
-        assert_true(rb.has_pca);
+        assert_true(rb.detail.has_pca);
     }
     edx_analysis_update(a, &ra, NULL);
     results_equal(&ra, &rb);
@@ -622,7 +622,7 @@ static void order_and_threads_change_nothing(void **state)
     edx_analysis_final(a, &ra, NULL);
     assert_int_equal(edx_analysis_decompose(a, &ra, NULL), EDX_OK);
     assert_int_equal(edx_analysis_decompose(b, &rb, NULL), EDX_OK);
-    components_equal(&ra.pca, &rb.pca);
+    components_equal(&ra.detail.pca, &rb.detail.pca);
     edx_analysis_free(&a);
     edx_analysis_free(&b);
     edx_pool_free(&pool);

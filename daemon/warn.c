@@ -1,4 +1,4 @@
-#include "daemon/watch.h"
+#include "daemon/warn.h"
 
 #include <stdbool.h>
 
@@ -7,7 +7,7 @@
 #define MUCH 0.10 /* of the field of view */
 #define LITTLE 0.08
 
-void edx_watch_drift(edx_alarms *alarms, const edx_run_facts *facts)
+static void warn_of_drift(edx_alarms *alarms, const edx_run_facts *facts)
 {
     const bool stands = edx_alarms_active(alarms, "drift");
     const int64_t frame = (int64_t)facts->head.frame;
@@ -21,5 +21,19 @@ void edx_watch_drift(edx_alarms *alarms, const edx_run_facts *facts)
                          "dwell longer, or set analysis.drift to none");
     } else {
         edx_alarms_clear(alarms, "drift");
+    }
+}
+
+void edx_warn(edx_alarms *alarms, const edx_run_facts *facts)
+{
+    warn_of_drift(alarms, facts);
+    for (size_t i = 0; i < facts->n_findings; i++) {
+        const edx_alarm *found = &facts->findings[i];
+        if (found->active) {
+            edx_alarms_raise(alarms, found->kind, found->severity, found->since_frame, "%s",
+                             found->message);
+        } else {
+            edx_alarms_clear(alarms, found->kind);
+        }
     }
 }

@@ -1,0 +1,408 @@
+#include "analysis/detail.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "analysis/components.h"
+#include "analysis/grouped.h"
+#include "analysis/model.h"
+#include "analysis/nmf.h"
+#include "analysis/portraits.h"
+#include "analysis/watch.h"
+
+#define GROWTH 1.1       /* of counts, before what takes all groups is asked again */
+#define PASSES 1u        /* of factors, after a frame */
+#define MOST_PASSES 256u /* of the last ones */
+#define CONVERGED 1e-4   /* what a round of them may still gain of the divergence */
+#define MARGIN_NM 1.0    /* round a particle, that may be its own */
+
+struct edx_detail {
+    edx_begin begin;
+    edx_settings settings;
+    uint32_t rows, cols, channels, n;
+    edx_grouped *grouped;
+    edx_components *components;
+    edx_nmf *nmf;     /* NULL: off */
+    edx_model *model; /* NULL: fewer than two lines */
+    edx_portraits *portraits;
+    edx_watch *watch;
+    double *windows;      /* [n, E] */
+    float *first_spectra; /* [most components, E] that factors start from */
+    float *nmf_maps;      /* [most components, rows, cols] */
+    double *share;        /* [most components, n] */
+    bool *particle;       /* [most components] */
+    uint64_t judged;      /* counts at the last verdict */
+    uint32_t n_judged;    /* particles then */
+};
+
+/* ---- life ---- */
+
+static uint32_t most_components(const edx_settings *s)
+{
+    return (uint32_t)(s->analysis.nmf.automatic ? s->analysis.pca.max_rank
+                                                : s->analysis.nmf.components);
+}
+
+static edx_status open_counts(edx_detail *d, const edx_detail_setup *s, edx_error *err)
+{
+    const edx_sparse_shape shape = {.rows = s->begin->rows,
+                                    .cols = s->begin->cols,
+                                    .channels = s->begin->channels,
+                                    .bin_pixels = (uint32_t)s->settings->analysis.bin_pixels,
+                                    .bin_energy = (uint32_t)s->settings->analysis.bin_energy,
+                                    .lo = s->lo,
+                                    .hi = s->hi};
+    return edx_grouped_new(&shape, (uint32_t)s->settings->analysis.replicates, &d->grouped, err);
+}
+
+static edx_status open_components(edx_detail *d, const edx_detail_setup *s, edx_error *err)
+{
+    uint32_t k = most_components(s->settings);
+    edx_status status =
+        edx_components_new(d->rows, d->cols, d->channels, s->settings->analysis.pca.rank,
+                           s->settings->analysis.pca.max_rank, &d->components, err);
+
+    if (status != EDX_OK || k == 0)
+        return status;
+    d->first_spectra = calloc((size_t)k * d->channels, sizeof *d->first_spectra);
+    d->nmf_maps = calloc((size_t)k * d->rows * d->cols, sizeof *d->nmf_maps);
+    d->share = calloc((size_t)k * d->n + 1, sizeof *d->share);
+    d->particle = calloc(k, sizeof *d->particle);
+    if (d->first_spectra == NULL || d->nmf_maps == NULL || d->share == NULL || d->particle == NULL)
+        return edx_fail(err, EDX_E_NOMEM, "no memory for %u components of %u x %u pixels", k,
+                        d->rows, d->cols);
+    return edx_nmf_new(d->rows * d->cols, d->channels, k, &d->nmf, err);
+}
+
+static edx_status open_model(edx_detail *d, const edx_detail_setup *s, edx_error *err)
+{
+    edx_model_setup setup = {.lines = s->lines,
+                             .n = s->n,
+                             .beam_keV = s->begin->beam_keV,
+                             .response = {0, 1, s->begin->resolution_eV}};
+
+    if (s->n < 2)
+        return EDX_OK;
+    edx_lines_range(s->settings, s->begin, &s->axis, setup.range_eV);
+    return edx_model_new(&s->axis, &setup, &d->model, err);
+}
+
+static edx_status open_portraits(edx_detail *d, const edx_detail_setup *s, edx_error *err)
+{
+    const edx_portraits_setup setup = {.begin = s->begin,
+                                       .bin_pixels = (uint32_t)s->settings->analysis.bin_pixels,
+                                       .rows = d->rows,
+                                       .cols = d->cols,
+                                       .channels = d->channels,
+                                       .groups = edx_grouped_groups(d->grouped),
+                                       .lines = s->lines,
+                                       .n = s->n,
+                                       .windows = d->windows,
+                                       .limit = s->settings->quant.limit,
+                                       .ring_nm = s->settings->analysis.radial_step_nm,
+                                       .max_rank = (uint32_t)s->settings->analysis.pca.max_rank};
+    return edx_portraits_new(&setup, &d->portraits, err);
+}
+
+static edx_status open_watch(edx_detail *d, const edx_detail_setup *s, edx_error *err)
+{
+    const edx_watch_setup setup = {.begin = s->begin,
+                                   .axis = s->axis,
+                                   .bin_energy = (uint32_t)s->settings->analysis.bin_energy,
+                                   .lo = s->lo,
+                                   .hi = s->hi,
+                                   .lines = s->lines,
+                                   .n = s->n,
+                                   .rows_v = d->windows,
+                                   .limit = s->settings->quant.limit,
+                                   .target_sigma = s->settings->analysis.target_sigma};
+    return edx_watch_new(&setup, &d->watch, err);
+}
+
+static edx_status write_windows(edx_detail *d, const edx_detail_setup *s, edx_error *err)
+{
+    d->windows = calloc((size_t)s->n * d->channels + 1, sizeof *d->windows);
+    if (d->windows == NULL)
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the rows of %u lines", s->n);
+    for (uint32_t i = 0; i < s->n; i++) {
+        edx_windows windows = edx_lines_windows(&s->lines[i]);
+        if (!edx_windows_row(&s->axis, &windows, d->windows + (size_t)i * d->channels))
+            return edx_fail(err, EDX_E_RANGE, "quant.lines: a window of %s takes no channel",
+                            s->lines[i].name);
+    }
+    return EDX_OK;
+}
+
+edx_status edx_detail_new(const edx_detail_setup *setup, edx_detail **out, edx_error *err)
+{
+    edx_detail *d = calloc(1, sizeof *d);
+
+    *out = d;
+    if (d == NULL)
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the analysis' details");
+    d->begin = *setup->begin;
+    d->settings = *setup->settings;
+    d->rows = setup->rows;
+    d->cols = setup->cols;
+    d->channels = setup->axis.channels;
+    d->n = setup->n;
+    edx_status status = write_windows(d, setup, err);
+    if (status == EDX_OK)
+        status = open_counts(d, setup, err);
+    if (status == EDX_OK)
+        status = open_components(d, setup, err);
+    if (status == EDX_OK)
+        status = open_model(d, setup, err);
+    if (status == EDX_OK)
+        status = open_portraits(d, setup, err);
+    if (status == EDX_OK)
+        status = open_watch(d, setup, err);
+    if (status != EDX_OK)
+        edx_detail_free(out);
+    return status;
+}
+
+void edx_detail_free(edx_detail **detail)
+{
+    edx_detail *d = *detail;
+
+    *detail = NULL;
+    if (d == NULL)
+        return;
+    edx_grouped_free(&d->grouped);
+    edx_components_free(&d->components);
+    edx_nmf_free(&d->nmf);
+    edx_model_free(&d->model);
+    edx_portraits_free(&d->portraits);
+    edx_watch_free(&d->watch);
+    free(d->windows);
+    free(d->first_spectra);
+    free(d->nmf_maps);
+    free(d->share);
+    free(d->particle);
+    free(d);
+}
+
+edx_status edx_detail_set_pool(edx_detail *detail, edx_pool *pool, edx_error *err)
+{
+    edx_components_set_pool(detail->components, pool);
+    if (detail->nmf != NULL)
+        edx_nmf_set_pool(detail->nmf, pool);
+    return edx_grouped_set_pool(detail->grouped, pool, err);
+}
+
+/* ---- counts ---- */
+
+void edx_detail_follow(edx_detail *detail, edx_detail *before, const edx_scene *scene)
+{
+    edx_grouped_follow(detail->grouped, before->grouped, scene);
+    edx_portraits_follow(detail->portraits, before->portraits);
+    edx_watch_follow(detail->watch, before->watch);
+}
+
+void edx_detail_clear(edx_detail *detail)
+{
+    edx_grouped_clear(detail->grouped);
+    edx_watch_clear(detail->watch);
+    detail->judged = 0;
+}
+
+void edx_detail_add(edx_detail *detail, uint64_t frame, uint32_t row, const edx_events *events)
+{
+    edx_grouped_add(detail->grouped, frame, row, events);
+    (void)edx_watch_add(detail->watch, frame, row, events, NULL); /* else the frame has none */
+}
+
+/* ---- components ---- */
+
+static edx_status find_components(edx_detail *d, const edx_detail_input *in, edx_pca_result *out,
+                                  edx_error *err)
+{
+    edx_sparse *counts = edx_grouped_pixels(d->grouped);
+
+    if (in->fixed)
+        edx_sparse_sort(counts);
+    return edx_components_update(d->components, counts, in->fixed, out, err);
+}
+
+/* How many factors: as many as principal components predict frames best. */
+static uint32_t factors_wanted(const edx_detail *d, const edx_pca_result *pca)
+{
+    return d->settings.analysis.nmf.automatic ? (uint32_t)pca->rank
+                                              : (uint32_t)d->settings.analysis.nmf.components;
+}
+
+static edx_status start_factors(edx_detail *d, uint32_t k, bool fixed, edx_error *err)
+{
+    const edx_sparse *counts = edx_grouped_pixels(d->grouped);
+
+    memset(d->first_spectra, 0, (size_t)k * d->channels * sizeof *d->first_spectra);
+    memset(d->nmf_maps, 0, (size_t)k * d->rows * d->cols * sizeof *d->nmf_maps);
+    edx_components_vectors(d->components, counts, k, d->first_spectra, d->nmf_maps);
+    return edx_nmf_start(d->nmf, edx_sparse_total(counts), k, d->first_spectra, d->nmf_maps, fixed,
+                         err);
+}
+
+static edx_status find_factors(edx_detail *d, const edx_detail_input *in, const edx_pca_result *pca,
+                               edx_error *err)
+{
+    const edx_scene *counts = edx_sparse_total(edx_grouped_pixels(d->grouped));
+    uint32_t k = factors_wanted(d, pca);
+    edx_status status = EDX_OK;
+
+    if (in->fixed || edx_nmf_needs_start(d->nmf, k))
+        status = start_factors(d, k, in->fixed, err);
+    if (status != EDX_OK)
+        return status;
+    return in->fixed ? edx_nmf_converge(d->nmf, counts, CONVERGED, MOST_PASSES, err)
+                     : edx_nmf_update(d->nmf, counts, PASSES, err);
+}
+
+/* Whether the particles' pixels together hold enough of line i. */
+static bool quantified(const edx_detail *d, const edx_detail_input *in, const uint8_t *mask,
+                       uint32_t i)
+{
+    size_t pixels = (size_t)d->rows * d->cols;
+    double net = 0, variance = 0;
+
+    for (size_t p = 0; p < pixels; p++) {
+        double sigma = (double)in->sigma[i * pixels + p];
+        net += mask[p] ? (double)in->net[i * pixels + p] : 0;
+        variance += mask[p] ? sigma * sigma : 0;
+    }
+    return net > 0 && net > d->settings.quant.limit * sqrt(variance);
+}
+
+/* Which factors are the particles'. */
+static void mark_factors(edx_detail *d, const edx_detail_input *in)
+{
+    const uint8_t *mask = edx_particles_mask(edx_portraits_particles(d->portraits), MARGIN_NM);
+    bool carried[EDX_MAX_LINES];
+
+    for (uint32_t i = 0; i < d->n; i++)
+        carried[i] = quantified(d, in, mask, i);
+    edx_nmf_particle(d->nmf, mask, d->windows, d->n, carried, d->particle);
+}
+
+static void fill_factors(edx_detail *d, edx_nmf_result *out)
+{
+    uint32_t k = edx_nmf_rank(d->nmf);
+
+    edx_nmf_maps(d->nmf, d->nmf_maps);
+    edx_nmf_share(d->nmf, d->windows, d->n, d->share);
+    out->k = k;
+    out->spectra = edx_array_2(EDX_F4, edx_nmf_spectra(d->nmf), k, d->channels);
+    out->maps = edx_array_3(EDX_F4, d->nmf_maps, k, d->rows, d->cols);
+    out->divergence = edx_nmf_divergence(d->nmf);
+    if (d->n > 0)
+        out->share = edx_array_2(EDX_F8, d->share, k, d->n);
+    out->particle = d->particle;
+}
+
+/* ---- particles ---- */
+
+/* Whether it is time to ask all groups. */
+static bool verdict_due(edx_detail *d, const edx_detail_input *in)
+{
+    uint64_t counts = edx_scene_counts(edx_sparse_total(edx_grouped_pixels(d->grouped)));
+    uint32_t particles = edx_particles_count(edx_portraits_particles(d->portraits));
+    bool due =
+        in->fixed || particles != d->n_judged || (double)counts >= GROWTH * (double)d->judged;
+
+    if (due) {
+        d->judged = counts;
+        d->n_judged = particles;
+    }
+    return due;
+}
+
+static edx_status watch(edx_detail *d, const edx_detail_input *in,
+                        const edx_particles_result *particles, edx_detail_results *out,
+                        edx_error *err)
+{
+    edx_particles *found = edx_portraits_particles(d->portraits);
+    const edx_watch_input input = {.places = edx_particles_places(found),
+                                   .count = edx_particles_count(found),
+                                   .owner = edx_particles_owner(found),
+                                   .particles = particles->particles,
+                                   .exposure = in->mean_exposure,
+                                   .frames = in->frames,
+                                   .frame_s = in->frame_s,
+                                   .outliers = in->outliers,
+                                   .n_outliers = in->n_outliers,
+                                   .drift_nm = in->drift_nm,
+                                   .n_drift = in->n_drift,
+                                   .fixed = in->fixed};
+    return edx_watch_update(d->watch, &input, &out->trend, out->findings, err);
+}
+
+/* ---- all ---- */
+
+static edx_portraits_input sitters_of(edx_detail *d, const edx_detail_input *in,
+                                      const edx_pca_result *pca)
+{
+    return (edx_portraits_input){.grouped = d->grouped,
+                                 .net = in->net,
+                                 .sigma = in->sigma,
+                                 .image = in->image,
+                                 .exposure = in->exposure,
+                                 .model = d->model,
+                                 .pca = pca,
+                                 .folds = edx_components_folds(d->components),
+                                 .nmf = d->nmf,
+                                 .particle = d->particle,
+                                 .fixed = in->fixed};
+}
+
+static edx_status find_particles(edx_detail *d, const edx_detail_input *in, edx_detail_results *out,
+                                 edx_error *err)
+{
+    edx_portraits_input sitters = sitters_of(d, in, &out->pca);
+    edx_status status = edx_portraits_find(d->portraits, &sitters, err);
+
+    if (status != EDX_OK)
+        return status;
+    if (d->nmf != NULL)
+        mark_factors(d, in);
+    sitters.verdict = verdict_due(d, in);
+    status = edx_portraits_update(d->portraits, &sitters, &out->particles, err);
+    out->has_particles = status == EDX_OK;
+    return status;
+}
+
+edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
+                             edx_detail_results *out, edx_error *err)
+{
+    edx_detail *d = detail;
+    edx_status status = edx_grouped_ready(d->grouped, input->scene, err);
+
+    memset(out, 0, sizeof *out);
+    if (status != EDX_OK)
+        return status;
+    status = find_components(d, input, &out->pca, err);
+    out->has_pca = status == EDX_OK;
+    if (status == EDX_OK && d->nmf != NULL)
+        status = find_factors(d, input, &out->pca, err);
+    if (status == EDX_E_STATE)
+        return EDX_OK; /* there are no counts */
+    if (status == EDX_OK)
+        status = find_particles(d, input, out, err);
+    if (status == EDX_OK)
+        status = watch(d, input, &out->particles, out, err);
+    out->has_trend = status == EDX_OK;
+    out->has_nmf = status == EDX_OK && d->nmf != NULL && edx_nmf_rank(d->nmf) > 0;
+    if (out->has_nmf)
+        fill_factors(d, &out->nmf);
+    return status;
+}
+
+const float *edx_detail_fraction(const edx_detail *detail)
+{
+    return edx_portraits_fraction(detail->portraits);
+}
+
+const float *edx_detail_fraction_sigma(const edx_detail *detail)
+{
+    return edx_portraits_sigma(detail->portraits);
+}

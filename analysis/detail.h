@@ -1,0 +1,83 @@
+/* What follows from the counts once the maps are out: components, particles, change under the beam.
+ * It keeps its own counts, by groups of frames, and may lag behind the scene. */
+#ifndef EDX_ANALYSIS_DETAIL_H
+#define EDX_ANALYSIS_DETAIL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "analysis/lines.h"
+#include "analysis/pool.h"
+#include "analysis/scene.h"
+#include "analysis/watch.h"
+#include "analysis/windows.h"
+#include "proto/frame.h"
+#include "proto/result.h"
+#include "proto/settings.h"
+
+typedef struct edx_detail edx_detail;
+
+/* What the analysis has decided; views of the caller's memory, but for lines only while new. */
+typedef struct edx_detail_setup {
+    const edx_begin *begin;
+    const edx_settings *settings;
+    edx_axis axis;       /* the analysis' */
+    uint32_t rows, cols; /* analysis pixels */
+    uint32_t lo, hi;     /* scan channels within analysis.energy_eV */
+    const edx_line *lines;
+    uint32_t n;
+} edx_detail_setup;
+
+/* RANGE, NOMEM. */
+edx_status edx_detail_new(const edx_detail_setup *setup, edx_detail **out, edx_error *err);
+void edx_detail_free(edx_detail **detail);
+/* Lets pool (the caller's; NULL: none) share the work; results stay the same. NOMEM. */
+edx_status edx_detail_set_pool(edx_detail *detail, edx_pool *pool, edx_error *err);
+
+/* Takes over the counts of before where they are kept alike; else starts from all counts of a
+ * scene, which then are in no group of frames, and in no frame. */
+void edx_detail_follow(edx_detail *detail, edx_detail *before, const edx_scene *scene);
+/* Forgets all counts. */
+void edx_detail_clear(edx_detail *detail);
+/* Adds events of rows row ... of a scan frame as edx_scene_add does. What memory there is none for
+ * is made up for from the scene. */
+void edx_detail_add(edx_detail *detail, uint64_t frame, uint32_t row, const edx_events *events);
+
+/* What update goes by; views of the caller's memory, of the same counts. */
+typedef struct edx_detail_input {
+    const edx_scene *scene;
+    const float *net, *sigma; /* [n, analysis pixels]; NULL while no line is known */
+    const double *image;      /* [analysis pixels]; NULL: none came */
+    const float *exposure;    /* [analysis pixels] frames */
+    const double *live_s;     /* [scan pixels] */
+    const uint64_t *outliers; /* frames that no test of change takes, ascending */
+    size_t n_outliers;
+    const double (*drift_nm)[2]; /* [n_drift] track of the frames so far; NULL: not followed */
+    size_t n_drift;
+    double mean_exposure; /* frames of a scan pixel */
+    double frame_s;       /* how long one takes */
+    uint64_t frames;      /* complete ones */
+    bool fixed;           /* from a fixed start, in fixed order */
+} edx_detail_input;
+
+/* What it finds; heads are the caller's to fill, arrays are valid until the next call. */
+typedef struct edx_detail_results {
+    edx_pca_result pca;
+    edx_nmf_result nmf;
+    edx_particles_result particles;
+    edx_trend_result trend;
+    bool has_pca, has_nmf, has_particles, has_trend;
+    edx_alarm findings[EDX_WATCH_FINDINGS]; /* where has_trend */
+} edx_detail_results;
+
+/* NOMEM, NUMERIC: what could be found is in out. Without counts there is nothing, which is no
+ * error. */
+edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
+                             edx_detail_results *out, edx_error *err);
+
+/* Denoised fraction and sigma [n, analysis pixels]; NaN where there is none. */
+const float *edx_detail_fraction(const edx_detail *detail);
+const float *edx_detail_fraction_sigma(const edx_detail *detail);
+
+#endif
