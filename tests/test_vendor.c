@@ -466,6 +466,7 @@ static void test_sparse(void **state)
     put_pixel(f, 1, 9, 5);
     put_word(f, COUNT | 4095);
     put_word(f, Y | 3 * 1024);
+    put_word(f, Y | 3 * 1024); /* again: the same line still */
     put_pixel(f, 3, 0, 6);
     put_word(f, Y);
     put_word(f, Y | 3 * 1024);
