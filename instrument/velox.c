@@ -681,7 +681,8 @@ static void judge(velox *v, const stream *s, uint64_t end, const findings *found
     }
 }
 
-/* False when nothing of the stream is left for this frame. */
+/* *some becomes true when something of the stream is left for this frame, *pixels at least as many
+ * as it has. */
 static edx_status read_stream(velox *v, stream *s, bool *some, uint64_t *pixels, edx_error *err)
 {
     findings found = {0};
