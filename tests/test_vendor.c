@@ -1,5 +1,5 @@
 /* Recordings of other makers, through the table of calls that replay uses. The JEOL files are made
- * here, word by word; tests/test_vendor.py makes Velox files and reads real recordings. */
+ * here, word by word; tests/test_vendor_play.py makes Velox files and reads real recordings. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,8 +1,9 @@
 # tests/vendor.mk: recordings of other makers: JEOL, Velox, HyperSpy
 
+# The script has a name of its own: automake makes one log of tests/x and tests/x.py.
 check_PROGRAMS += tests/test_vendor
-TESTS          += tests/test_vendor tests/test_vendor.py
-EXTRA_DIST     += tests/test_vendor.py tests/vendor_files.py
+TESTS          += tests/test_vendor tests/test_vendor_play.py
+EXTRA_DIST     += tests/test_vendor_play.py tests/vendor_files.py
 
 tests_test_vendor_SOURCES = tests/test_vendor.c
 tests_test_vendor_LDADD   = $(EDX_INSTRUMENT) $(CMOCKA_LIBS) -lm

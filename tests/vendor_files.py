@@ -1,4 +1,4 @@
-"""Velox and JEOL files made by h5py and struct, for tests/test_vendor.py. No test of itself."""
+"""Velox and JEOL files made by h5py and struct, for tests/test_vendor_play.py. No test of itself."""
 import json
 import struct
 
