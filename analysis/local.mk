@@ -26,6 +26,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/detail.h \
 	analysis/drift.c \
 	analysis/drift.h \
+	analysis/energy.c \
+	analysis/energy.h \
 	analysis/folds.c \
 	analysis/folds.h \
 	analysis/forecast.c \

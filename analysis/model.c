@@ -29,14 +29,14 @@ struct edx_model {
     int z[EDX_MAX_LINES];
     double *windows; /* [n, E] as they are */
     double *shapes;  /* [t, E], tied ones together */
-    int *tied;       /* [t] line that this other series of its element measures, -1: none */
+    int *tied;       /* [t] template of its element that it is a part of now, -1: none */
     uint32_t *which; /* [used] templates in order of precedence */
     uint32_t used;
     double *weights;                   /* [E] */
     double *packed;                    /* [used] amplitudes */
     double *packed_rows;               /* [used, E] */
     double *amplitudes, *sigmas;       /* [t] */
-    double *apart;                     /* [t] amplitudes before anything was tied */
+    double *ratio;                     /* [t] to the amplitude of that one */
     double *rows, *anchors, *anchored; /* [n, E] */
     double *totals, *anchor_totals;    /* [n] */
     double *fitted, *background;       /* [E] */
@@ -63,13 +63,13 @@ static bool allocate(edx_model *m)
     m->packed = calloc(m->t, sizeof *m->packed);
     m->amplitudes = calloc(m->t, sizeof *m->amplitudes);
     m->sigmas = calloc(m->t, sizeof *m->sigmas);
-    m->apart = calloc(m->t, sizeof *m->apart);
+    m->ratio = calloc(m->t, sizeof *m->ratio);
     m->weights = calloc(m->channels, sizeof *m->weights);
     m->fitted = calloc(m->channels, sizeof *m->fitted);
     m->background = calloc(m->channels, sizeof *m->background);
     return m->windows && m->rows && m->anchors && m->anchored && m->totals && m->anchor_totals &&
            m->shapes && m->packed_rows && m->tied && m->which && m->packed && m->amplitudes &&
-           m->sigmas && m->apart && m->weights && m->fitted && m->background;
+           m->sigmas && m->ratio && m->weights && m->fitted && m->background;
 }
 
 static bool has_element(const edx_templates *templates, int z)
@@ -101,25 +101,35 @@ static edx_xray_series series_of(const edx_line *line)
     return shell == 'K' ? EDX_XRAY_K : shell == 'L' ? EDX_XRAY_L : EDX_XRAY_M;
 }
 
-/* Listed lines' series, their elements' other ones, other elements, background. */
-static edx_status add_templates(edx_model *m, const edx_model_setup *setup, edx_error *err)
+static edx_status add_templates(edx_templates *t, const edx_model_setup *setup, int *of_line,
+                                edx_error *err)
 {
-    edx_templates *t = m->templates;
+    const edx_line *lines = setup->lines;
     edx_status status = EDX_OK;
 
-    for (uint32_t i = 0; i < m->n && status == EDX_OK; i++) {
-        m->z[i] = setup->lines[i].z;
-        status =
-            edx_templates_add(t, m->z[i], series_of(&setup->lines[i]), &m->template_of[i], err);
-    }
-    for (uint32_t i = 0; i < m->n && status == EDX_OK; i++)
-        status = add_all_series(t, m->z[i], (int)series_of(&setup->lines[i]), err);
+    for (uint32_t i = 0; i < setup->n && status == EDX_OK; i++)
+        status = edx_templates_add(t, lines[i].z, series_of(&lines[i]), &of_line[i], err);
+    for (uint32_t i = 0; i < setup->n && status == EDX_OK; i++)
+        status = add_all_series(t, lines[i].z, (int)series_of(&lines[i]), err);
     for (size_t i = 0; i < setup->n_others + ALWAYS && status == EDX_OK; i++) {
         int z = i < ALWAYS ? always[i] : setup->others[i - ALWAYS];
         if (!has_element(t, z))
             status = add_all_series(t, z, -1, err);
     }
     return status == EDX_OK ? edx_templates_add_background(t, BACKGROUND_TERMS, err) : status;
+}
+
+edx_status edx_model_make_templates(const edx_axis *axis, const edx_model_setup *setup,
+                                    edx_templates **out, int *of_line, edx_error *err)
+{
+    uint32_t most =
+        EDX_XRAY_SERIES * (setup->n + setup->n_others + (uint32_t)ALWAYS) + BACKGROUND_TERMS;
+    edx_status status = edx_templates_new(axis, setup->range_eV, setup->beam_keV, most, out, err);
+    if (status == EDX_OK)
+        status = add_templates(*out, setup, of_line, err);
+    if (status != EDX_OK)
+        edx_templates_free(out);
+    return status;
 }
 
 static edx_status take_windows(edx_model *m, const edx_model_setup *setup, edx_error *err)
@@ -136,14 +146,12 @@ static edx_status take_windows(edx_model *m, const edx_model_setup *setup, edx_e
 
 static edx_status build(edx_model *m, const edx_model_setup *setup, edx_error *err)
 {
-    uint32_t most =
-        EDX_XRAY_SERIES * (setup->n + setup->n_others + (uint32_t)ALWAYS) + BACKGROUND_TERMS;
     edx_status status =
-        edx_templates_new(&m->axis, setup->range_eV, setup->beam_keV, most, &m->templates, err);
-    if (status == EDX_OK)
-        status = add_templates(m, setup, err);
+        edx_model_make_templates(&m->axis, setup, &m->templates, m->template_of, err);
     if (status != EDX_OK)
         return status;
+    for (uint32_t i = 0; i < setup->n; i++)
+        m->z[i] = setup->lines[i].z;
     edx_templates_channels(m->templates, &m->first, &m->end);
     m->t = edx_templates_n(m->templates);
     if (!allocate(m))
@@ -189,7 +197,7 @@ void edx_model_free(edx_model **model)
     edx_lstsq_free(&m->lstsq);
     double *const memory[] = {m->windows, m->rows,          m->anchors,   m->anchored,
                               m->totals,  m->anchor_totals, m->shapes,    m->packed_rows,
-                              m->packed,  m->amplitudes,    m->sigmas,    m->apart,
+                              m->packed,  m->amplitudes,    m->sigmas,    m->ratio,
                               m->weights, m->fitted,        m->background};
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
         free(memory[i]);
@@ -283,37 +291,91 @@ static edx_status fit(edx_model *m, const double *spectrum, edx_error *err)
 
 /* ---- ties ---- */
 
-/* Is the ratio of these two series known well, and about what it should be? */
-static bool can_tie(const edx_model *m, uint32_t a, uint32_t b)
+/* The ratio of two series' counts that xraylib gives. */
+static double computed_ratio(const edx_model *m, uint32_t a, uint32_t to)
 {
-    const edx_template *first = edx_templates_at(m->templates, a);
-    const edx_template *second = edx_templates_at(m->templates, b);
-    if (fmin(first->energy_eV, second->energy_eV) < TIE_EV ||
-        !(m->amplitudes[a] > TIE_SIGMA * m->sigmas[a]) ||
-        !(m->amplitudes[b] > TIE_SIGMA * m->sigmas[b]))
-        return false;
-    double ratio = m->amplitudes[b] / m->amplitudes[a] * first->weight / second->weight;
-    return ratio < TIE_FACTOR && ratio * TIE_FACTOR > 1;
+    return edx_templates_at(m->templates, a)->weight / edx_templates_at(m->templates, to)->weight;
 }
 
-/* Adds what can be tied to the shapes of the listed lines; their amplitude stays that of their own
- * series. */
-static bool tie(edx_model *m)
+static bool above(const edx_model *m, uint32_t i, double energy_eV)
+{
+    return edx_templates_at(m->templates, i)->energy_eV >= energy_eV;
+}
+
+static bool seen(const edx_model *m, uint32_t i, double sigma)
+{
+    return m->amplitudes[i] > sigma * m->sigmas[i];
+}
+
+/* Makes template i a part of another; the amplitude of the two stays that of the other. */
+static void tie(edx_model *m, uint32_t i, uint32_t to, double ratio)
+{
+    const double *part = row_of(m, m->shapes, i);
+    double *shape = row_of(m, m->shapes, to);
+
+    for (uint32_t c = m->first; c < m->end; c++)
+        shape[c] += ratio * part[c];
+    m->tied[i] = (int)to;
+    m->ratio[i] = ratio;
+}
+
+/* A listed line measures with another series of its element when their ratio is known well and is
+ * about what it should be. */
+static bool tie_listed(edx_model *m, uint32_t i, int line)
+{
+    if (m->template_of[line] < 0 || m->template_of[line] == (int)i)
+        return false;
+    uint32_t to = (uint32_t)m->template_of[line];
+    if (!above(m, i, TIE_EV) || !above(m, to, TIE_EV) || !seen(m, i, TIE_SIGMA) ||
+        !seen(m, to, TIE_SIGMA))
+        return false;
+    double ratio = m->amplitudes[i] / m->amplitudes[to], computed = computed_ratio(m, i, to);
+    if (!(ratio < TIE_FACTOR * computed && ratio * TIE_FACTOR > computed))
+        return false;
+    tie(m, i, to, ratio);
+    return true;
+}
+
+/* The series of another element that is seen best; -1 when none is. */
+static int best_series(const edx_model *m, int z)
+{
+    int best = -1;
+    double most = 0;
+    for (uint32_t i = 0; i < m->t; i++) {
+        double significance = m->amplitudes[i] / m->sigmas[i];
+        if (edx_templates_at(m->templates, i)->z != z || !above(m, i, TIE_EV) ||
+            !(significance > most))
+            continue;
+        best = (int)i;
+        most = significance;
+    }
+    return best;
+}
+
+/* Of an element that is not listed, no series is more than the factor away from what the one that
+ * is seen best makes of it: else it may soak up what is wrong with a listed line's template. */
+static bool tie_other(edx_model *m, uint32_t i, int z)
+{
+    int to = best_series(m, z);
+    if (to < 0 || to == (int)i || !above(m, i, TIE_EV) || isnan(m->amplitudes[i]))
+        return false;
+    double ratio = m->amplitudes[i] / m->amplitudes[to];
+    double computed = computed_ratio(m, i, (uint32_t)to);
+    double most = TIE_FACTOR * computed, least = computed / TIE_FACTOR;
+    if (ratio >= least && ratio <= most)
+        return false;
+    tie(m, i, (uint32_t)to, fmin(fmax(ratio, least), most));
+    return true;
+}
+
+static bool tie_all(edx_model *m)
 {
     bool any = false;
 
     for (uint32_t i = 0; i < m->t; i++) {
-        int line = listed_element(m, edx_templates_at(m->templates, i)->z);
-        if (line < 0 || m->template_of[line] < 0 || m->template_of[line] == (int)i ||
-            !can_tie(m, (uint32_t)m->template_of[line], i))
-            continue;
-        uint32_t to = (uint32_t)m->template_of[line];
-        double ratio = m->amplitudes[i] / m->amplitudes[to];
-        double *shape = row_of(m, m->shapes, to);
-        for (uint32_t c = m->first; c < m->end; c++)
-            shape[c] += ratio * row_of(m, m->shapes, i)[c];
-        m->tied[i] = line;
-        any = true;
+        int z = edx_templates_at(m->templates, i)->z, line = listed_element(m, z);
+        if (z != 0 && (line >= 0 ? tie_listed(m, i, line) : tie_other(m, i, z)))
+            any = true;
     }
     return any;
 }
@@ -324,10 +386,8 @@ static void share_amplitudes(edx_model *m)
     for (uint32_t i = 0; i < m->t; i++) {
         if (m->tied[i] < 0)
             continue;
-        uint32_t to = (uint32_t)m->template_of[m->tied[i]];
-        double ratio = m->apart[i] / m->apart[to];
-        m->amplitudes[i] = ratio * m->amplitudes[to];
-        m->sigmas[i] = ratio * m->sigmas[to];
+        m->amplitudes[i] = m->ratio[i] * m->amplitudes[m->tied[i]];
+        m->sigmas[i] = m->ratio[i] * m->sigmas[m->tied[i]];
     }
 }
 
@@ -440,8 +500,7 @@ edx_status edx_model_fit(edx_model *model, const double *spectrum, edx_error *er
 
     untie(m);
     edx_status status = fit(m, spectrum, err);
-    if (status == EDX_OK && !m->floating && tie(m)) {
-        memcpy(m->apart, m->amplitudes, sizeof *m->apart * m->t);
+    if (status == EDX_OK && !m->floating && tie_all(m)) {
         status = fit(m, spectrum, err);
         share_amplitudes(m);
     }

@@ -31,6 +31,12 @@ typedef struct edx_model_setup {
     bool floating; /* no series of an element is tied to another */
 } edx_model_setup;
 
+/* The templates that a setup asks for, not shaped yet: the listed lines' series, their elements'
+ * other ones, other elements, bremsstrahlung. of_line [n]: that of each line, -1 for none. RANGE,
+ * NOMEM. */
+edx_status edx_model_make_templates(const edx_axis *axis, const edx_model_setup *setup,
+                                    edx_templates **out, int *of_line, edx_error *err);
+
 /* Everything that fits work with; they allocate nothing. A line whose templates have no channel
  * keeps its windows as its row. RANGE when the range holds no channel or the windows of a line
  * none, NOMEM. */
@@ -43,11 +49,12 @@ void edx_model_set_response(edx_model *model, const edx_response *response);
 
 /* Fits spectrum [E] (counts): first every series of every element by itself; then, unless floating,
  * with the series of a listed element tied in the ratio found, where both lie above 1 keV, are
- * known to 5 % and are within a factor of three of xraylib's: from then on all of them measure the
- * element. 6 reweightings each. Templates that the spectrum cannot tell from those before them
- * (listed lines, background, the listed elements' other series, other elements) are left out: a row
- * of zeros. A function of the spectrum alone. An empty spectrum makes rows of equal weights.
- * NUMERIC when it is not finite. */
+ * known to 5 % and are within a factor of three of xraylib's (from then on all of them measure the
+ * element), and with the series of other elements held within that factor of the one seen best.
+ * 6 reweightings each. Templates that the spectrum cannot tell from those before them (listed
+ * lines, background, the listed elements' other series, other elements) are left out: a row of
+ * zeros. A function of the spectrum alone. An empty spectrum makes rows of equal weights. NUMERIC
+ * when it is not finite. */
 edx_status edx_model_fit(edx_model *model, const double *spectrum, edx_error *err);
 
 /* All of the following are of the last fit, and valid until the next. */

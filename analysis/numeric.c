@@ -12,8 +12,8 @@
 #define MOST_PARAMETERS 16u
 #define STEP 1e-4    /* of u, for derivatives */
 #define INSIDE 0.999 /* a start nearer to its bound than this part of the half width is moved */
-#define ITERATIONS 100u
-#define TOLERANCE 1e-9 /* relative, of a step and of the gradient */
+#define ITERATIONS 50u
+#define TOLERANCE 1e-6 /* of a step in u */
 
 double edx_numeric_chi2_p(double chi2, uint64_t dof)
 {
@@ -177,17 +177,30 @@ static bool take_covariance(const edx_numeric_fit *fit, double *covariance)
     return true;
 }
 
+/* Until no u moves any more: they are angles, so that a small step is small by itself. */
+static int iterate(edx_numeric_fit *fit)
+{
+    for (uint32_t i = 0; i < ITERATIONS; i++) {
+        int status = gsl_multifit_nlinear_iterate(fit->work);
+        if (status == GSL_ENOPROG) /* no step is better: it is as good as rounding allows */
+            return GSL_SUCCESS;
+        if (status != GSL_SUCCESS)
+            return status;
+        double step = fmax(gsl_vector_max(fit->work->dx), -gsl_vector_min(fit->work->dx));
+        if (step < TOLERANCE)
+            return GSL_SUCCESS;
+    }
+    return GSL_EMAXITER;
+}
+
 static int run(edx_numeric_fit *fit, double *chi2)
 {
     gsl_multifit_nlinear_fdf fdf = {
         .f = evaluate, .df = differentiate, .n = fit->m, .p = fit->n, .params = fit};
-    int why = 0, status = gsl_multifit_nlinear_init(fit->start, &fdf, fit->work);
+    int status = gsl_multifit_nlinear_init(fit->start, &fdf, fit->work);
 
     if (status == GSL_SUCCESS)
-        status = gsl_multifit_nlinear_driver(ITERATIONS, TOLERANCE, TOLERANCE, 0, NULL, NULL, &why,
-                                             fit->work);
-    if (status == GSL_ENOPROG) /* no step is better any more: it is as good as rounding allows */
-        status = GSL_SUCCESS;
+        status = iterate(fit);
     if (status == GSL_SUCCESS)
         status =
             gsl_multifit_nlinear_covar(gsl_multifit_nlinear_jac(fit->work), 0, fit->covariance);

@@ -178,12 +178,47 @@ edx_status edx_templates_add(edx_templates *templates, int z, edx_xray_series se
     return EDX_OK;
 }
 
+/* ---- bremsstrahlung ---- */
+
+static void normalise(const edx_templates *t, double *spectrum)
+{
+    double sum = 0;
+    for (uint32_t c = t->first; c < t->end; c++)
+        sum += fabs(spectrum[c]);
+    for (uint32_t c = t->first; c < t->end && sum > 0; c++)
+        spectrum[c] /= sum;
+}
+
+/* Legendre polynomial, by Bonnet's recursion. */
+static double legendre(uint32_t degree, double x)
+{
+    double before = 0, p = 1;
+    for (uint32_t k = 0; k < degree; k++) {
+        double next = ((2 * k + 1) * x * p - k * before) / (k + 1);
+        before = p;
+        p = next;
+    }
+    return p;
+}
+
+/* Bremsstrahlung is so smooth that the axis as it is said to be will do, whatever the response. */
 edx_status edx_templates_add_background(edx_templates *templates, uint32_t terms, edx_error *err)
 {
-    if (terms > templates->capacity - templates->n)
-        return no_room(templates, err);
-    for (uint32_t k = 0; k < terms; k++)
-        templates->all[templates->n++] = (edx_template){.z = 0};
+    edx_templates *t = templates;
+    double lo = log(centre(t, t->first)), hi = log(centre(t, t->end));
+
+    if (terms > t->capacity - t->n)
+        return no_room(t, err);
+    for (uint32_t c = t->first; c < t->end; c++) {
+        double energy = centre(t, c), kramers = edx_templates_efficiency(energy) / energy;
+        for (uint32_t k = 0; k < terms; k++)
+            t->spectra[(size_t)(t->n + k) * t->axis.channels + c] =
+                kramers * legendre(k, 2 * (log(energy) - lo) / (hi - lo) - 1);
+    }
+    for (uint32_t k = 0; k < terms; k++) {
+        normalise(t, t->spectra + (size_t)t->n * t->axis.channels);
+        t->all[t->n++] = (edx_template){.z = 0};
+    }
     return EDX_OK;
 }
 
@@ -209,49 +244,15 @@ static void draw(const edx_templates *t, const edx_response *response, const edx
     }
 }
 
-/* Legendre polynomial, by Bonnet's recursion. */
-static double legendre(uint32_t degree, double x)
-{
-    double before = 0, p = 1;
-    for (uint32_t k = 0; k < degree; k++) {
-        double next = ((2 * k + 1) * x * p - k * before) / (k + 1);
-        before = p;
-        p = next;
-    }
-    return p;
-}
-
-static void draw_background(const edx_templates *t, const edx_response *response, uint32_t degree,
-                            double *spectrum)
-{
-    double lo = log(fmax(centre(t, t->first), 1)), hi = log(fmax(centre(t, t->end), 2));
-    for (uint32_t c = t->first; c < t->end; c++) {
-        double energy = fmax(response->offset_eV + response->gain * centre(t, c), 1);
-        double x = 2 * (log(fmax(centre(t, c), 1)) - lo) / (hi - lo) - 1;
-        spectrum[c] = edx_templates_efficiency(energy) / energy * legendre(degree, x);
-    }
-}
-
-static void normalise(const edx_templates *t, double *spectrum)
-{
-    double sum = 0;
-    for (uint32_t c = t->first; c < t->end; c++)
-        sum += fabs(spectrum[c]);
-    for (uint32_t c = t->first; c < t->end && sum > 0; c++)
-        spectrum[c] /= sum;
-}
-
 void edx_templates_shape(edx_templates *templates, const edx_response *response)
 {
-    uint32_t degree = 0;
-
     for (uint32_t i = 0; i < templates->n; i++) {
         double *spectrum = templates->spectra + (size_t)i * templates->axis.channels;
+        if (templates->all[i].z == 0)
+            continue;
         memset(spectrum, 0, sizeof *spectrum * templates->axis.channels);
         for (size_t k = 0; k < templates->lines[i].n; k++)
             draw(templates, response, &templates->lines[i].line[k], spectrum);
-        if (templates->all[i].z == 0)
-            draw_background(templates, response, degree++, spectrum);
         normalise(templates, spectrum);
     }
 }

@@ -42,7 +42,7 @@ void edx_templates_free(edx_templates **templates);
 edx_status edx_templates_add(edx_templates *templates, int z, edx_xray_series series, int *index,
                              edx_error *err);
 /* Adds bremsstrahlung: efficiency / E (Kramers, of a thin specimen) times Legendre polynomials of
- * log E of degree 0 to terms - 1; once. LIMIT. */
+ * log E of degree 0 to terms - 1; once, as the axis is said to be. LIMIT. */
 edx_status edx_templates_add_background(edx_templates *templates, uint32_t terms, edx_error *err);
 /* Computes all spectra: of lines and of the first background unit area, of the other background
  * terms a sum of absolute values of 1. To be called after adding. */

@@ -1,9 +1,11 @@
 # tests/model.mk: templates, line intensities by model, energy calibration, elements found
 
-check_PROGRAMS += tests/test_functional tests/test_model tests/test_numeric
-TESTS          += tests/test_functional tests/test_model tests/test_numeric
+check_PROGRAMS += tests/test_energy tests/test_functional tests/test_model tests/test_numeric
+TESTS          += tests/test_energy tests/test_functional tests/test_model tests/test_numeric
 
 # They draw their spectra with the simulator's physics, which is other code.
+tests_test_energy_SOURCES     = tests/test_energy.c
+tests_test_energy_LDADD       = libedxinstrument.la $(EDX_ANALYSIS) $(CMOCKA_LIBS)
 tests_test_functional_SOURCES = tests/test_functional.c
 tests_test_functional_LDADD   = libedxinstrument.la $(EDX_ANALYSIS) $(CMOCKA_LIBS)
 tests_test_model_SOURCES      = tests/test_model.c
