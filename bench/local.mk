@@ -1,7 +1,7 @@
 # make bench measures kernels and daemon in one run, prints one table and keeps it as bench.json.
 BENCHES = bench/kernels bench/components bench/latency
 
-EXTRA_PROGRAMS = $(BENCHES) $(FUZZ_TARGETS)
+EXTRA_PROGRAMS = $(BENCHES) bench/study $(FUZZ_TARGETS)
 EXTRA_DIST    += bench/run.py
 CLEANFILES    += $(EXTRA_PROGRAMS) bench.json
 PHONY_TARGETS += bench
@@ -13,6 +13,9 @@ bench_components_LDADD   = $(EDX_ANALYSIS)
 bench_latency_SOURCES  = bench/latency.c bench/events.c bench/events.h
 bench_latency_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS)
 bench_latency_LDADD    = $(EDX_DAEMON) $(ZMQ_LIBS)
+# What takes minutes: see tests/denoise.mk.
+bench_study_SOURCES    = bench/study.c bench/grains.c bench/grains.h
+bench_study_LDADD      = libedxinstrument.la $(EDX_ANALYSIS) -lm
 
 bench: $(BENCHES) edxd$(EXEEXT) edxsim$(EXEEXT)
 	@test -n '$(EDX_PYTHON)' || { echo 'bench: no Python with hyperspy, see configure' >&2; exit 1; }
