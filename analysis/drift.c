@@ -64,6 +64,7 @@ struct edx_drift {
     size_t n, room;
     uint32_t recent; /* a bit for each of the last frames, the newest lowest: it failed */
     double newest[2];
+    int32_t stands[2]; /* shift of the newest registered live */
 };
 
 /* ---- life ---- */
@@ -157,6 +158,7 @@ void edx_drift_clear(edx_drift *drift)
     drift->n = 0;
     drift->recent = 0;
     drift->newest[0] = drift->newest[1] = 0;
+    drift->stands[0] = drift->stands[1] = 0;
 }
 
 /* ---- looking ---- */
@@ -471,16 +473,27 @@ static size_t insert(edx_drift *d, uint64_t frame)
     return at;
 }
 
+/* The whole number next to x, but still before while x is no more than its error beyond the half.
+ */
+static int32_t round_to(double x, int32_t before, double sigma)
+{
+    return fabs(x - before) <= 0.5 + fmin(sigma, 0.5) ? before : (int32_t)lround(x);
+}
+
 /* at is of the picture: the specimen has moved the other way. A frame without a peak of its own
- * goes where the track says, if the track knows. */
+ * goes where the track says, if the track knows. before (may be NULL): where the frames stand so
+ * far. */
 static void set_place(const edx_drift *d, edx_drift_place *place, const double at[2],
-                      const double sigma[2], bool registered)
+                      const double sigma[2], bool registered, const int32_t before[2])
 {
     const bool known = registered || fmax(sigma[0], sigma[1]) * d->bin <= VAGUE;
     place->registered = registered;
     for (size_t i = 0; i < 2; i++) {
-        place->moved[i] = at[i] == 0 ? 0 : -at[i] * d->bin;
-        place->shift[i] = known ? -(int32_t)lround(place->moved[i]) : 0;
+        const double x = at[i] * d->bin;
+        place->moved[i] = at[i] == 0 ? 0 : -x;
+        place->shift[i] = !known   ? 0
+                          : before ? round_to(x, before[i], sigma[i] * d->bin)
+                                   : (int32_t)lround(x);
     }
 }
 
@@ -489,13 +502,15 @@ static void register_first(edx_drift *d)
     const double origin[2] = {0, 0};
     edx_track_start(&d->track, d->now.frame);
     const size_t i = insert(d, d->now.frame);
-    set_place(d, &d->places[i], origin, origin, true);
+    set_place(d, &d->places[i], origin, origin, true, NULL);
     d->entries[i].live = true;
     place_picture(d, &d->entries[i]);
 }
 
-/* Until a first peak is found all frames are laid where they are expected, so that many that show
- * little make a reference together. */
+/* In the reference a picture lies where it was measured, whatever the track makes of it: what the
+ * track takes for noise at first may be the beginning of a motion. Until a first peak is found all
+ * frames are laid where they are expected, so that many that show little make a reference together.
+ */
 static void register_next(edx_drift *d)
 {
     double at[2], sigma[2], origin[2];
@@ -505,8 +520,10 @@ static void register_next(edx_drift *d)
     edx_track_step(&d->track, &point, at, origin);
     const double since[2] = {at[0] - origin[0], at[1] - origin[1]};
     const size_t i = insert(d, d->now.frame);
-    set_place(d, &d->places[i], since, sigma, found);
-    memcpy(d->entries[i].at, at, sizeof at);
+    set_place(d, &d->places[i], since, sigma, found, d->stands);
+    if (found)
+        memcpy(d->stands, d->places[i].shift, sizeof d->stands);
+    memcpy(d->entries[i].at, found ? point.at : at, sizeof at);
     d->entries[i].live = found;
     if (found || !d->any)
         place_picture(d, &d->entries[i]);
@@ -553,7 +570,7 @@ static void place_all(edx_drift *d, double (*smooth)[2], double (*sigma)[2])
 {
     for (size_t i = 0; i < d->n; i++) {
         const double at[2] = {smooth[i][0] - smooth[0][0], smooth[i][1] - smooth[0][1]};
-        set_place(d, &d->places[i], at, sigma[i], i == 0 || d->entries[i].again.measured);
+        set_place(d, &d->places[i], at, sigma[i], i == 0 || d->entries[i].again.measured, NULL);
     }
     memcpy(d->newest, d->places[d->n - 1].moved, sizeof d->newest);
 }

@@ -9,7 +9,8 @@ static const double walk[EDX_TRACK_STEPS] = {0,    1e-6, 1e-5, 1e-4, 3e-4, 1e-3,
 
 /* Errors are believed as stated until more measurements than these speak. */
 #define BELIEF 8.0
-/* Each step up the walks asks for so much more likelihood: rest is the rule. */
+/* Rest is the rule: any motion asks for so much more likelihood, and each step up for more. */
+#define REST 3.0
 #define MODESTY 0.25
 #define ANYWHERE 1e6 /* pixels squared */
 
@@ -29,7 +30,7 @@ static double likelihood(const edx_track *t, size_t k)
 {
     const edx_track_filter *f = &t->filter[k];
     double n = 2.0 * (double)t->n + BELIEF;
-    return -0.5 * (f->sum_log + n * log(scale(t, f))) - MODESTY * (double)k;
+    return -0.5 * (f->sum_log + n * log(scale(t, f))) - (k > 0 ? REST + MODESTY * (double)k : 0);
 }
 
 static size_t likeliest(const edx_track *t)

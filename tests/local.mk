@@ -43,6 +43,7 @@ include tests/store.mk
 include tests/client.mk
 include tests/web.mk
 include tests/daemon.mk
+include tests/drift.mk
 include tests/life.mk
 include tests/interop.mk
 include tests/examples.mk
