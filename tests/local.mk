@@ -36,6 +36,7 @@ include tests/lines.mk
 include tests/model.mk
 include tests/particles.mk
 include tests/pca.mk
+include tests/denoise.mk
 include tests/nmf.mk
 include tests/instrument.mk
 include tests/vendor.mk
