@@ -12,6 +12,7 @@
 #define RECONNECT_MAX_MS 1000
 /* Messages that may wait inside ZeroMQ while the client works; more are dropped by the sender. */
 #define QUEUE 64
+#define MAX_PARTS 3 /* of a reply: the tag, a delimiter, the body */
 
 typedef struct zsocket {
     void *context, *socket;
@@ -92,15 +93,27 @@ static edx_status link_await(const zsocket *l, int timeout_ms, edx_error *err)
     return edx_fail(err, EDX_E_IO, "ZeroMQ: %s", zmq_strerror(errno));
 }
 
-/* Reads one whole message without waiting: of its parts, the first two go into part[]; *parts says
- * how many there were, 0 for none at all. */
-static edx_status link_read(const zsocket *l, zmq_msg_t part[2], int *parts, edx_error *err)
+static void parts_init(zmq_msg_t part[MAX_PARTS])
+{
+    for (int i = 0; i < MAX_PARTS; i++)
+        zmq_msg_init(&part[i]);
+}
+
+static void parts_close(zmq_msg_t part[MAX_PARTS])
+{
+    for (int i = 0; i < MAX_PARTS; i++)
+        zmq_msg_close(&part[i]);
+}
+
+/* Reads one whole message without waiting: of its parts, the first go into part[]; *parts says how
+ * many there were, 0 for none at all. */
+static edx_status link_read(const zsocket *l, zmq_msg_t part[MAX_PARTS], int *parts, edx_error *err)
 {
     zmq_msg_t rest;
     int more = 1;
     zmq_msg_init(&rest);
     for (*parts = 0; more; ++*parts) {
-        zmq_msg_t *to = *parts < 2 ? &part[*parts] : &rest;
+        zmq_msg_t *to = *parts < MAX_PARTS ? &part[*parts] : &rest;
         if (zmq_msg_recv(to, l->socket, ZMQ_DONTWAIT) < 0)
             break;
         more = zmq_msg_more(to);
@@ -163,10 +176,9 @@ void edx_feed_free(edx_feed **feed)
 /* One message that waits; *out is NULL when none does or it is none of ours. *any tells. */
 static edx_status read_one(edx_feed *feed, edx_message **out, bool *any, edx_error *err)
 {
-    zmq_msg_t part[2];
+    zmq_msg_t part[MAX_PARTS];
     int parts = 0;
-    zmq_msg_init(&part[0]);
-    zmq_msg_init(&part[1]);
+    parts_init(part);
     *out = NULL;
     edx_status status = link_read(&feed->link, part, &parts, err);
     *any = parts > 0;
@@ -176,8 +188,7 @@ static edx_status read_one(edx_feed *feed, edx_message **out, bool *any, edx_err
         if (topic != EDX_RESULT_TOPICS)
             status = keep(topic, &part[1], out, err);
     }
-    zmq_msg_close(&part[0]);
-    zmq_msg_close(&part[1]);
+    parts_close(part);
     return status;
 }
 
@@ -228,18 +239,30 @@ edx_message *edx_feed_take(edx_feed *feed, edx_result_topic topic)
 
 /* ---- requests ---- */
 
-edx_status edx_caller_new(const char *endpoint, edx_caller **out, edx_error *err)
+static edx_status caller_new(const char *endpoint, bool immediate, edx_caller **out, edx_error *err)
 {
     edx_caller *caller = calloc(1, sizeof *caller);
     if (!caller)
         return edx_fail(err, EDX_E_NOMEM, "no memory for a caller");
     edx_status status = link_open(&caller->link, ZMQ_DEALER, err);
+    if (!status && set_int(caller->link.socket, ZMQ_IMMEDIATE, immediate))
+        status = edx_fail(err, EDX_E_IO, "ZeroMQ: %s", zmq_strerror(errno));
     if (!status)
         status = link_connect(&caller->link, endpoint, err);
     if (status)
         edx_caller_free(&caller);
     *out = caller;
     return status;
+}
+
+edx_status edx_caller_new(const char *endpoint, edx_caller **out, edx_error *err)
+{
+    return caller_new(endpoint, false, out, err);
+}
+
+edx_status edx_caller_new_tagged(const char *endpoint, edx_caller **out, edx_error *err)
+{
+    return caller_new(endpoint, true, out, err);
 }
 
 void edx_caller_free(edx_caller **caller)
@@ -262,15 +285,13 @@ edx_status edx_caller_send(edx_caller *caller, const void *body, size_t n, edx_e
 
 static edx_status read_reply(edx_caller *caller, edx_message **out, edx_error *err)
 {
-    zmq_msg_t part[2];
+    zmq_msg_t part[MAX_PARTS];
     int parts = 0;
-    zmq_msg_init(&part[0]);
-    zmq_msg_init(&part[1]);
+    parts_init(part);
     edx_status status = link_read(&caller->link, part, &parts, err);
     if (!status && parts == 2 && zmq_msg_size(&part[0]) == 0)
         status = keep(EDX_RESULT_TOPICS, &part[1], out, err);
-    zmq_msg_close(&part[0]);
-    zmq_msg_close(&part[1]);
+    parts_close(part);
     return status;
 }
 
@@ -285,6 +306,35 @@ edx_status edx_caller_receive(edx_caller *caller, int timeout_ms, edx_message **
         if (status || *out)
             return status;
     }
+}
+
+edx_status edx_caller_ask(edx_caller *caller, uint64_t tag, const void *body, size_t n,
+                          edx_error *err)
+{
+    void *socket = caller->link.socket;
+    if (zmq_send(socket, &tag, sizeof tag, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return edx_fail(err, errno == EAGAIN ? EDX_E_STATE : EDX_E_IO,
+                        "cannot send the request: %s",
+                        errno == EAGAIN ? "no edxd is connected" : zmq_strerror(errno));
+    return edx_caller_send(caller, body, n, err);
+}
+
+edx_status edx_caller_answer(edx_caller *caller, uint64_t *tag, edx_message **out, edx_error *err)
+{
+    zmq_msg_t part[MAX_PARTS];
+    int parts = 1;
+    edx_status status = EDX_OK;
+    *out = NULL;
+    while (!status && !*out && parts > 0) {
+        parts_init(part);
+        status = link_read(&caller->link, part, &parts, err);
+        if (!status && parts == MAX_PARTS && zmq_msg_size(&part[0]) == sizeof *tag) {
+            memcpy(tag, zmq_msg_data(&part[0]), sizeof *tag);
+            status = keep(EDX_RESULT_TOPICS, &part[2], out, err);
+        }
+        parts_close(part);
+    }
+    return status || *out ? status : edx_fail(err, EDX_E_END, "nothing came");
 }
 
 /* ---- waiting ---- */

@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "client/message.h"
 #include "proto/status.h"
@@ -46,6 +47,15 @@ edx_status edx_caller_send(edx_caller *caller, const void *body, size_t n, edx_e
 /* A reply; the caller frees it. END as in edx_feed_receive. */
 edx_status edx_caller_receive(edx_caller *caller, int timeout_ms, edx_message **out,
                               edx_error *err);
+
+/* Requests whose replies may come in any order: each carries a tag that comes back with its reply.
+ * Nothing waits for a daemon that is not there. */
+edx_status edx_caller_new_tagged(const char *endpoint, edx_caller **out, edx_error *err);
+/* STATE when no daemon is connected. */
+edx_status edx_caller_ask(edx_caller *caller, uint64_t tag, const void *body, size_t n,
+                          edx_error *err);
+/* A reply that waits and the tag of its request; the caller frees it. END when there is none. */
+edx_status edx_caller_answer(edx_caller *caller, uint64_t *tag, edx_message **out, edx_error *err);
 
 /* ---- waiting ---- */
 

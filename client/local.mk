@@ -42,6 +42,36 @@ libedxclient_la_SOURCES  = \
 	client/view.c \
 	client/view.h
 
+# The page's server; libwebsockets and zlib are for edxweb alone.
+if WEB
+libedxclient_la_SOURCES += \
+	client/web_control.c \
+	client/web_control.h \
+	client/web_deflate.c \
+	client/web_deflate.h \
+	client/web_files.c \
+	client/web_files.h \
+	client/web_origin.c \
+	client/web_origin.h \
+	client/web_parcel.c \
+	client/web_parcel.h \
+	client/web_quantise.c \
+	client/web_quantise.h \
+	client/web_relay.c \
+	client/web_relay.h \
+	client/web_server.c \
+	client/web_server.h \
+	client/web_upstream.c \
+	client/web_upstream.h
+libedxclient_la_CPPFLAGS += $(WEB_CFLAGS)
+
+bin_PROGRAMS += edxweb
+edxweb_SOURCES  = client/edxweb.c
+edxweb_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_WEBDIR)
+edxweb_LDADD    = $(EDX_CLIENT) $(WEB_LIBS)
+endif
+EDX_WEBDIR = -DEDX_WEBDIR='"$(pkgdatadir)/web"'
+
 bin_PROGRAMS += edxmon
 edxmon_SOURCES = client/edxmon.c
 edxmon_LDADD   = $(EDX_CLIENT)

@@ -8,4 +8,5 @@ EXTRA_DIST += \
 	doc/examples/watch.py \
 	doc/guide.md \
 	doc/protocol.md \
-	doc/results.md
+	doc/results.md \
+	doc/web.md

@@ -7,4 +7,5 @@ dist_man_MANS = \
 	man/edxmon.1 \
 	man/edxplay.1 \
 	man/edxr.5 \
-	man/edxsim.1
+	man/edxsim.1 \
+	man/edxweb.1
