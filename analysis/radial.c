@@ -62,7 +62,7 @@ static void ask(const edx_radial_lines *lines, uint32_t channels, const double *
 void edx_radial_rings(const edx_radial_lines *lines, const edx_rings *rings, double *counts,
                       double *counts_sigma, double *fraction, double *sigma, bool *quantified)
 {
-    answer a;
+    answer a = {.quantified = false};
 
     for (uint32_t k = 0; k < rings->m; k++) {
         ask(lines, rings->channels, rings->spectra + (size_t)k * rings->channels, &a);
@@ -81,14 +81,11 @@ void edx_radial_rings(const edx_radial_lines *lines, const edx_rings *rings, dou
 static void ask_first(const edx_radial_lines *lines, uint32_t channels, const double *spectrum,
                       double out[2])
 {
-    answer a;
+    answer a = {.quantified = false};
 
-    out[0] = out[1] = NAN;
-    if (lines->n == 0)
-        return;
     ask(lines, channels, spectrum, &a);
-    out[0] = a.fraction[0];
-    out[1] = a.sigma[0];
+    out[0] = lines->n > 0 ? a.fraction[0] : NAN;
+    out[1] = lines->n > 0 ? a.sigma[0] : NAN;
 }
 
 void edx_radial_segregation(const edx_radial_lines *lines, uint32_t channels, const double *core,
@@ -275,7 +272,7 @@ static void fill_composition(edx_radial *r, uint32_t index, const edx_radial_lin
 {
     edx_particle *p = &r->particles[index];
     slot *s = &r->slots[index];
-    answer a;
+    answer a = {.quantified = false};
 
     ask(lines, r->channels, r->whole, &a);
     p->n = lines->n;

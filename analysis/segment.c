@@ -64,7 +64,7 @@ static bool allocate(edx_segment *s)
     s->weight = calloc(n, sizeof *s->weight);
     s->square = calloc(n, sizeof *s->square);
     s->work = calloc(n, sizeof *s->work);
-    s->line = calloc((size_t)s->cols + 2 * REACH, sizeof *s->line);
+    s->line = calloc(s->cols + 2u * REACH, sizeof *s->line);
     s->mask = calloc(n, sizeof *s->mask);
     s->taken = calloc(n, sizeof *s->taken);
     s->near = calloc(n, sizeof *s->near);
@@ -370,19 +370,20 @@ static void fill_holes(edx_segment *s)
 /* Whether pixels order[0 .. n - 1] are a part. */
 static bool is_part(edx_segment *s, const edx_segment_map *map, const level *l, uint32_t n)
 {
-    double signal = 0, variance = 0, exposure = 0, peak = 0;
+    double signal = 0, variance = 0, exposure = 0, peak = 0, most = 0;
 
     for (uint32_t i = 0; i < n; i++) {
         size_t pixel = s->order[i];
         peak = fmax(peak, prominence(s, l, pixel));
+        most = fmax(most, (double)map->signal[pixel] - l->background * exposure_of(map, pixel));
         signal += (double)map->signal[pixel];
         variance += map->variance != NULL ? (double)map->variance[pixel] : 0;
         exposure += exposure_of(map, pixel);
     }
     variance = fmax(variance, l->noise * exposure); /* no counts are no certainty */
     double excess = signal - l->background * exposure, bright = excess / exposure;
-    if (n < EDX_SEGMENT_AREA || peak < PEAK_SIGMA || !(excess >= PART_SIGMA * sqrt(variance)) ||
-        !(bright >= FAINTEST * s->brightest))
+    if (n < EDX_SEGMENT_AREA || peak < PEAK_SIGMA || most > excess / 2 ||
+        !(excess >= PART_SIGMA * sqrt(variance)) || !(bright >= FAINTEST * s->brightest))
         return false;
     s->brightest = fmax(s->brightest, bright);
     return true;

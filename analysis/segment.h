@@ -3,7 +3,8 @@
  * A pixel belongs to a particle where the smoothed map (Gaussian of one pixel, per exposure) is
  * above Otsu's threshold (Otsu 1979) and more than four sigma of the smoothed noise above the
  * background. Pixels that touch (8 neighbours) are one part, its holes filled; it stays if it has
- * at least EDX_SEGMENT_AREA pixels, its counts stand 6 sigma above the background and its brightest
+ * at least EDX_SEGMENT_AREA pixels, none has more than half of its excess (blurred, a hot pixel is
+ * as large as a small particle), its counts stand 6 sigma above the background and its brightest
  * pixel 7: noise alone makes none in 99 of 100 maps of 128 x 128. Watershed on the distance to the
  * border splits it where the neck is narrower than 3/4 of both sides. Then the rest of the map,
  * well away from what was found, is searched in the same way for fainter parts, at most twice: one

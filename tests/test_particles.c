@@ -346,10 +346,10 @@ static void parts_are_those_that_were_drawn(void **state)
     clear_map();
     assert_int_equal(find_in_map(s), 0);
     draw_ring(20, 30, 0, 8);
-    draw_ring(60.3, 70.6, 4, 9); /* its hole is filled */
-    draw_ring(100, 20, 0, 0.8);  /* too small */
-    draw_ring(64, 125, 0, 7);    /* cut by the edge */
-    draw_ring(100, 60, 0, 7);    /* two that touch */
+    draw_ring(60.3, 70.6, 4, 9);       /* its hole is filled */
+    map_signal[100 * SIDE + 20] = 700; /* a hot pixel */
+    draw_ring(64, 125, 0, 7);          /* cut by the edge */
+    draw_ring(100, 60, 0, 7);          /* two that touch */
     draw_ring(100, 74, 0, 7);
     assert_int_equal(find_in_map(s), 5);
     const edx_segment_part *disc = part_at(s, 20, 30), *ring = part_at(s, 60, 70);
@@ -365,6 +365,19 @@ static void parts_are_those_that_were_drawn(void **state)
     assert_near(left->centre[1], 60, 0.7, "left one's column");
     assert_near(right->centre[1], 74, 0.7, "right one's column");
     assert_near(edx_segment_background(s), 0, 0.5, "background");
+    edx_segment_free(&s);
+}
+
+static void small_things_are_none(void **state)
+{
+    edx_segment *s;
+    (void)state;
+    assert_int_equal(edx_segment_new(SIDE, SIDE, 256, &s, NULL), EDX_OK);
+    clear_map();
+    draw_ring(40, 40.5, 0, 0.6); /* two pixels */
+    assert_int_equal(find_in_map(s), 0);
+    draw_ring(40, 40, 0, 2.5);
+    assert_int_equal(find_in_map(s), 1);
     edx_segment_free(&s);
 }
 
@@ -394,15 +407,17 @@ static void the_largest_stay(void **state)
     (void)state;
     assert_int_equal(edx_segment_new(SIDE, SIDE, 10, &s, NULL), EDX_OK);
     clear_map();
-    for (int i = 0; i < 49; i++) {
+    for (int i = 0; i < 49; i++) { /* ten rods of 75 pixels among discs of 49 */
         int row = 10 + i / 7 * 18, col = 10 + i % 7 * 18;
-        draw_ring(row, col, 0, i % 5 == 2 ? 4 : 3);
+        if (i % 5 != 2)
+            draw_ring(row, col, 0, 4);
+        for (int k = 0; k < 75 && i % 5 == 2; k++)
+            map_signal[(row - 2 + k / 15) * SIDE + col - 7 + k % 15] = 100;
     }
     assert_int_equal(find_in_map(s), 10);
     for (int i = 0; i < 49; i++) {
         uint32_t at = (uint32_t)((10 + i / 7 * 18) * SIDE + 10 + i % 7 * 18);
-        bool among = i % 5 == 2 && i < 50; /* ten of 49 */
-        assert_int_equal(edx_segment_labels(s)[at] > 0, among);
+        assert_int_equal(edx_segment_labels(s)[at] > 0, i % 5 == 2);
     }
     edx_segment_free(&s);
 }
@@ -537,8 +552,8 @@ static void hand_repeat_half(hand *h)
     for (uint32_t p = 0; p < SCAN / 2 * SCAN; p++) {
         offsets[p] = at;
         edx_scene_dense(edx_sparse_total(h->counts), SCAN / 2 * SCAN + p, 1, counts);
-        for (uint16_t c = 0; c < CHANNELS; c++) {
-            channels[at] = c;
+        for (uint32_t c = 0; c < CHANNELS; c++) {
+            channels[at] = (uint16_t)c;
             weights[at] = counts[c];
             at += counts[c] > 0;
         }
@@ -1290,6 +1305,7 @@ int main(void)
         cmocka_unit_test(impossible_rings_are_refused),
         cmocka_unit_test(noise_has_no_particles),
         cmocka_unit_test(parts_are_those_that_were_drawn),
+        cmocka_unit_test(small_things_are_none),
         cmocka_unit_test(without_a_neck_nothing_is_split),
         cmocka_unit_test(the_largest_stay),
         cmocka_unit_test(sizes_are_those_of_spheres),
