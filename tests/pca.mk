@@ -1,8 +1,8 @@
 # tests/pca.mk: principal components against numpy and HyperSpy
 
 check_PROGRAMS += tests/pca_dump tests/test_pca
-TESTS          += tests/test_pca tests/test_pca.py tests/test_rank.py
-EXTRA_DIST     += tests/test_pca.py tests/test_rank.py tests/recordings.py tests/rank_scenes.py
+TESTS          += tests/test_pca tests/pca_numpy.py tests/test_rank.py
+EXTRA_DIST     += tests/pca_numpy.py tests/test_rank.py tests/recordings.py tests/rank_scenes.py
 
 tests_pca_dump_SOURCES = tests/pca_dump.c
 tests_pca_dump_LDADD   = $(EDX_ANALYSIS)

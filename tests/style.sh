@@ -79,6 +79,10 @@ check_counter() {
 check_counter
 check_lengths "${files[@]}" || failed=1
 check_listed
+# automake keeps one log for tests/x and tests/x.py, and runs only one of them.
+for script in tests/*.py tests/*.sh; do
+    [ ! -e "${script%.*}.c" ] || complain "$script: a test is named ${script%.*} already, expected another name"
+done
 later='\b(TO''DO|FIX''ME|X''XX|HA''CK)\b'
 silenced='NO''LINT|cppcheck-''suppress|#[ ]*pragma (GCC|clang) diagnostic|clang-format ''off|attribute__.*no_sanitize'
 refuse "$later" "something left for later" "${files[@]}"

@@ -1,5 +1,5 @@
 /* Binned sparse counts and their principal components where they are hard: next to nothing, larger
- * counts than a slot holds, every instruction set, any number of threads. tests/test_pca.py
+ * counts than a slot holds, every instruction set, any number of threads. tests/pca_numpy.py
  * compares with numpy. */
 #include <math.h>
 #include <setjmp.h>
