@@ -1,6 +1,6 @@
 #include "client/keys.h"
 
-static void move(edx_view *view, const edx_model *model, int rows, int cols)
+static void move(edx_view *view, const edx_latest *model, int rows, int cols)
 {
     edx_picture picture = edx_view_picture(view, model);
     if (!picture.rows)
@@ -19,7 +19,7 @@ static void choose(edx_view *view, size_t picture)
     view->selected = picture;
 }
 
-static void cycle(edx_view *view, const edx_model *model, bool forward)
+static void cycle(edx_view *view, const edx_latest *model, bool forward)
 {
     size_t count = edx_picture_count(model);
     choose(view, (edx_view_shown(view, model) + (forward ? 1 : count - 1)) % count);
@@ -52,7 +52,7 @@ static edx_action command(edx_view *view, int key)
     }
 }
 
-edx_action edx_view_key(edx_view *view, const edx_model *model, int key)
+edx_action edx_view_key(edx_view *view, const edx_latest *model, int key)
 {
     if (key == EDX_KEY_UP || key == EDX_KEY_DOWN)
         move(view, model, key == EDX_KEY_UP ? -1 : 1, 0);

@@ -24,6 +24,6 @@ typedef enum edx_action {
     EDX_ACT_LIVE
 } edx_action;
 
-edx_action edx_view_key(edx_view *view, const edx_model *model, int key);
+edx_action edx_view_key(edx_view *view, const edx_latest *model, int key);
 
 #endif

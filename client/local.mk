@@ -13,8 +13,8 @@ libedxclient_la_SOURCES  = \
 	client/keys.h \
 	client/message.c \
 	client/message.h \
-	client/model.c \
-	client/model.h \
+	client/latest.c \
+	client/latest.h \
 	client/monitor.c \
 	client/monitor.h \
 	client/number.c \

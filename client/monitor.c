@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "client/keys.h"
-#include "client/model.h"
+#include "client/latest.h"
 #include "client/screen.h"
 #include "client/signals.h"
 #include "proto/wire.h"
@@ -21,7 +21,7 @@ typedef struct monitor {
     edx_feed *feed;
     edx_caller *control; /* NULL: not asked yet */
     const char *control_endpoint;
-    edx_model *model;
+    edx_latest *model;
     edx_view *view;
     edx_pack *pack;
     edx_result_topic asked[MAX_QUESTIONS]; /* replies to come, in order */
@@ -58,7 +58,7 @@ static edx_status ask(monitor *m, edx_result_topic topic, uint64_t frame, edx_er
 
 static void go_live(monitor *m)
 {
-    edx_model_present(m->model);
+    edx_latest_present(m->model);
     m->view->past = false;
 }
 
@@ -67,8 +67,8 @@ static void travel(monitor *m, bool earlier)
 {
     edx_error err;
     edx_status status = EDX_OK;
-    const edx_result *maps = edx_model_get(m->model, EDX_MAPS);
-    const edx_result *newest = edx_model_get(m->model, EDX_STATUS);
+    const edx_result *maps = edx_latest_get(m->model, EDX_MAPS);
+    const edx_result *newest = edx_latest_get(m->model, EDX_STATUS);
     if (m->n_asked || !maps || (!earlier && !m->view->past))
         return;
     /* edxd answers with what it kept at or before a frame: forward, the frame shown may lie back.
@@ -111,7 +111,7 @@ static void take_replies(monitor *m)
     edx_error err;
     edx_message *reply;
     while (m->n_asked && edx_caller_receive(m->control, 0, &reply, &err) == EDX_OK) {
-        if (edx_model_past(m->model, m->asked[0], reply, &err)) {
+        if (edx_latest_past(m->model, m->asked[0], reply, &err)) {
             edx_error_prefix(&err, "history");
             note(m, err.text);
         } else {
@@ -137,7 +137,7 @@ static edx_status take_messages(monitor *m, edx_error *err)
         if (m->view->frozen && topic != EDX_STATUS && topic != EDX_ALARM)
             continue;
         edx_message *message = edx_feed_take(m->feed, topic);
-        if (message && edx_model_take(m->model, message, &why))
+        if (message && edx_latest_take(m->model, message, &why))
             note(m, why.text);
     }
     return EDX_OK;
@@ -151,7 +151,7 @@ static bool take_keys(monitor *m, edx_screen *screen)
         case EDX_ACT_QUIT:
             return false;
         case EDX_ACT_ACKNOWLEDGE:
-            edx_model_acknowledge(m->model);
+            edx_latest_acknowledge(m->model);
             break;
         case EDX_ACT_EARLIER:
         case EDX_ACT_LATER:
@@ -180,7 +180,7 @@ static edx_status show(monitor *m, edx_screen *screen, edx_error *err)
     if (edx_signals_continued())
         edx_screen_forget(screen);
     edx_view_draw(m->view, m->model, canvas);
-    return edx_screen_show(screen, edx_model_rang(m->model), err);
+    return edx_screen_show(screen, edx_latest_rang(m->model), err);
 }
 
 /* Waits for something to do; messages alone have to wait until the next picture is due. */
@@ -209,7 +209,7 @@ static edx_status loop(monitor *m, edx_screen *screen, edx_error *err)
 
 static edx_status open_monitor(monitor *m, edx_error *err)
 {
-    m->model = edx_model_new();
+    m->model = edx_latest_new();
     m->pack = edx_pack_new();
     return m->model && m->pack ? EDX_OK : edx_fail(err, EDX_E_NOMEM, "no memory");
 }
@@ -217,7 +217,7 @@ static edx_status open_monitor(monitor *m, edx_error *err)
 static void close_monitor(monitor *m)
 {
     edx_caller_free(&m->control);
-    edx_model_free(&m->model);
+    edx_latest_free(&m->model);
     edx_pack_free(&m->pack);
 }
 
@@ -239,22 +239,22 @@ edx_status edx_monitor_run(edx_feed *feed, const char *control, edx_view *view, 
 /* ---- one picture ---- */
 
 /* True when every topic that the status names has come, as new as it says. */
-static bool complete(const edx_model *model)
+static bool complete(const edx_latest *model)
 {
-    const edx_result *status = edx_model_get(model, EDX_STATUS);
+    const edx_result *status = edx_latest_get(model, EDX_STATUS);
     if (!status)
         return false;
     for (int i = 0; i < EDX_RESULT_TOPICS; i++) {
         bool named = !isnan(status->as.status.last[i]);
         edx_result_topic topic = (edx_result_topic)i;
         if (topic != EDX_STATUS && named &&
-            (!edx_model_get(model, topic) || edx_model_behind(model, topic) > 0))
+            (!edx_latest_get(model, topic) || edx_latest_behind(model, topic) > 0))
             return false;
     }
     return true;
 }
 
-static edx_status print(const edx_view *view, const edx_model *model, edx_canvas *canvas,
+static edx_status print(const edx_view *view, const edx_latest *model, edx_canvas *canvas,
                         edx_error *err)
 {
     edx_bytes bytes = {0};
@@ -281,7 +281,7 @@ edx_status edx_monitor_once(edx_feed *feed, edx_view *view, edx_depth depth, int
         status = take_messages(&m, err);
     }
     view->now = edx_monotonic();
-    if (!status && !edx_model_get(m.model, EDX_STATUS))
+    if (!status && !edx_latest_get(m.model, EDX_STATUS))
         status = edx_fail(err, EDX_E_END,
                           "nothing came within %g s: is edxd running? (systemctl status edxd)",
                           timeout_s);

@@ -78,9 +78,9 @@ static void progress(panel *p, const edx_status_result *status)
 }
 
 /* Root mean square distance of the drift from its mean over the frames, nm. */
-static double drift_rms(const edx_model *model)
+static double drift_rms(const edx_latest *model)
 {
-    const edx_result *trend = edx_model_get(model, EDX_TREND);
+    const edx_result *trend = edx_latest_get(model, EDX_TREND);
     const edx_array *drift = trend ? &trend->as.trend.drift_nm : NULL;
     if (!drift || drift->ndim != 2 || drift->shape[1] != 2 || drift->shape[0] == 0)
         return (double)NAN;
@@ -93,7 +93,7 @@ static double drift_rms(const edx_model *model)
     return sqrt(fmax(0, square / n - (sum[0] * sum[0] + sum[1] * sum[1]) / (n * n)));
 }
 
-static void drift(panel *p, const edx_model *model, const edx_status_result *status)
+static void drift(panel *p, const edx_latest *model, const edx_status_result *status)
 {
     char now[EDX_NUMBER], rms[EDX_NUMBER];
     double distance = hypot(status->drift_nm[0], status->drift_nm[1]);
@@ -114,7 +114,7 @@ static void losses(panel *p, const edx_status_result *status)
          edx_number(bad, (double)status->bad));
 }
 
-static void acquisition(panel *p, const edx_model *model, const edx_status_result *status)
+static void acquisition(panel *p, const edx_latest *model, const edx_status_result *status)
 {
     char a[EDX_NUMBER], b[EDX_NUMBER];
     progress(p, status);
@@ -166,11 +166,11 @@ static void counts_of(const edx_maps_result *maps, uint32_t i, double out[2])
     out[1] = sqrt(variance);
 }
 
-static void whole(panel *p, const edx_model *model, const edx_maps_result *maps)
+static void whole(panel *p, const edx_latest *model, const edx_maps_result *maps)
 {
     char text[EDX_NUMBER];
     double number[2];
-    const edx_result *trend = edx_model_get(model, EDX_TREND);
+    const edx_result *trend = edx_latest_get(model, EDX_TREND);
     bool quantified = trend && composition_of(&trend->as.trend, maps->n, 0, number);
     heading(p, quantified ? "sum, at.%" : "sum, net counts");
     for (uint32_t i = 0; i < maps->n; i++) {
@@ -230,13 +230,13 @@ static void particles(panel *p, const edx_particles_result *result)
     }
 }
 
-void edx_panel_draw(const edx_model *model, bool stale, edx_canvas *canvas, edx_area area)
+void edx_panel_draw(const edx_latest *model, bool stale, edx_canvas *canvas, edx_area area)
 {
     panel p = {.canvas = canvas, .area = area, .row = area.row, .stale = stale};
-    const edx_result *status = edx_model_get(model, EDX_STATUS);
-    const edx_result *maps = edx_model_get(model, EDX_MAPS);
-    const edx_result *trend = edx_model_get(model, EDX_TREND);
-    const edx_result *found = edx_model_get(model, EDX_PARTICLES);
+    const edx_result *status = edx_latest_get(model, EDX_STATUS);
+    const edx_result *maps = edx_latest_get(model, EDX_MAPS);
+    const edx_result *trend = edx_latest_get(model, EDX_TREND);
+    const edx_result *found = edx_latest_get(model, EDX_PARTICLES);
     if (status)
         acquisition(&p, model, &status->as.status);
     if (maps)

@@ -3,10 +3,10 @@
 #define EDX_CLIENT_PANEL_H
 
 #include "client/canvas.h"
-#include "client/model.h"
+#include "client/latest.h"
 
 /* State of the acquisition, composition of the sum, particles; as many lines as area holds. Stale
  * figures lose their colour, and forecasts are left out. */
-void edx_panel_draw(const edx_model *model, bool stale, edx_canvas *canvas, edx_area area);
+void edx_panel_draw(const edx_latest *model, bool stale, edx_canvas *canvas, edx_area area);
 
 #endif

@@ -21,13 +21,13 @@ const char *edx_picture_unit(const edx_picture *picture, edx_measure measure)
 
 /* ---- which there are ---- */
 
-static const edx_maps_result *maps_of(const edx_model *model)
+static const edx_maps_result *maps_of(const edx_latest *model)
 {
-    const edx_result *result = edx_model_get(model, EDX_MAPS);
+    const edx_result *result = edx_latest_get(model, EDX_MAPS);
     return result ? &result->as.maps : NULL;
 }
 
-size_t edx_picture_count(const edx_model *model)
+size_t edx_picture_count(const edx_latest *model)
 {
     const edx_maps_result *maps = maps_of(model);
     if (!maps)
@@ -63,10 +63,10 @@ static void set_sigma(edx_picture *picture, const edx_array *array)
         picture->sigma = *array;
 }
 
-static edx_picture basic(const edx_model *model, bool total)
+static edx_picture basic(const edx_latest *model, bool total)
 {
     edx_picture picture = {.topic = EDX_SPECTRUM, .factor = 1, .poisson = total};
-    const edx_result *spectrum = edx_model_get(model, EDX_SPECTRUM);
+    const edx_result *spectrum = edx_latest_get(model, EDX_SPECTRUM);
     picture.unit = total ? "counts" : "";
     snprintf(picture.name, sizeof picture.name, total ? "total" : "HAADF");
     if (spectrum)
@@ -103,7 +103,7 @@ static void set_step(edx_picture *picture, const edx_maps_result *maps)
                 : (double)NAN;
 }
 
-edx_picture edx_picture_get(const edx_model *model, size_t index)
+edx_picture edx_picture_get(const edx_latest *model, size_t index)
 {
     const edx_maps_result *maps = maps_of(model);
     edx_picture picture;

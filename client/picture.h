@@ -5,7 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "client/model.h"
+#include "client/latest.h"
 
 typedef enum edx_measure { EDX_VALUE, EDX_SIGMA, EDX_SNR, EDX_MEASURES } edx_measure;
 
@@ -23,8 +23,8 @@ typedef struct edx_picture {
 } edx_picture;
 
 /* HAADF and total always, then each line, each fraction, each denoised fraction. */
-size_t edx_picture_count(const edx_model *model);
-edx_picture edx_picture_get(const edx_model *model, size_t index);
+size_t edx_picture_count(const edx_latest *model);
+edx_picture edx_picture_get(const edx_latest *model, size_t index);
 
 /* The value, its sigma or their ratio at a pixel, in unit; NaN: missing. */
 double edx_picture_at(const edx_picture *picture, edx_measure measure, uint64_t row, uint64_t col);

@@ -40,7 +40,7 @@ static layout lay_out(const edx_canvas *canvas)
 
 /* ---- choices ---- */
 
-size_t edx_view_shown(const edx_view *view, const edx_model *model)
+size_t edx_view_shown(const edx_view *view, const edx_latest *model)
 {
     size_t count = edx_picture_count(model);
     if (view->chosen)
@@ -51,7 +51,7 @@ size_t edx_view_shown(const edx_view *view, const edx_model *model)
     return 0;
 }
 
-edx_picture edx_view_picture(const edx_view *view, const edx_model *model)
+edx_picture edx_view_picture(const edx_view *view, const edx_latest *model)
 {
     return edx_picture_get(model, edx_view_shown(view, model));
 }
@@ -66,12 +66,12 @@ void edx_view_cursor(const edx_view *view, const edx_picture *picture, uint64_t 
     }
 }
 
-double edx_view_stale(const edx_view *view, const edx_model *model, edx_result_topic topic)
+double edx_view_stale(const edx_view *view, const edx_latest *model, edx_result_topic topic)
 {
-    double age = edx_model_age(model, EDX_STATUS, view->now);
+    double age = edx_latest_age(model, EDX_STATUS, view->now);
     if (age > STALE_PERIODS * STATUS_PERIOD)
         return age;
-    double behind = view->frozen || view->past ? 0 : edx_model_behind(model, topic);
+    double behind = view->frozen || view->past ? 0 : edx_latest_behind(model, topic);
     return behind > STALE_PERIODS * STATUS_PERIOD ? behind : 0;
 }
 
@@ -82,11 +82,11 @@ static const char *state_mark(edx_state state)
     return state == EDX_ACQUIRING ? "●" : state == EDX_FINISHED ? "■" : "○";
 }
 
-static void draw_badge(const edx_view *view, const edx_model *model, double stale,
+static void draw_badge(const edx_view *view, const edx_latest *model, double stale,
                        edx_canvas *canvas)
 {
     char text[64], span[EDX_NUMBER];
-    const edx_result *maps = edx_model_get(model, EDX_MAPS);
+    const edx_result *maps = edx_latest_get(model, EDX_MAPS);
     edx_role role = EDX_INK;
     if (stale > 0) {
         snprintf(text, sizeof text, " STALE %s ", edx_number_span(span, floor(stale)));
@@ -103,9 +103,10 @@ static void draw_badge(const edx_view *view, const edx_model *model, double stal
         edx_canvas_at(canvas, 0, canvas->cols - 1 - i)->attr |= EDX_REVERSE;
 }
 
-static void draw_top(const edx_view *view, const edx_model *model, double stale, edx_canvas *canvas)
+static void draw_top(const edx_view *view, const edx_latest *model, double stale,
+                     edx_canvas *canvas)
 {
-    const edx_result *result = edx_model_get(model, EDX_STATUS);
+    const edx_result *result = edx_latest_get(model, EDX_STATUS);
     edx_canvas_ground(canvas, (edx_area){0, 0, 1, canvas->cols}, EDX_BAR);
     for (int col = 0; col < canvas->cols; col++)
         edx_canvas_put(canvas, 0, col, ' ', EDX_INK);
@@ -122,7 +123,7 @@ static void draw_top(const edx_view *view, const edx_model *model, double stale,
 }
 
 /* Width of the tabs from first to last. */
-static int tabs_width(const edx_model *model, size_t first, size_t last)
+static int tabs_width(const edx_latest *model, size_t first, size_t last)
 {
     int width = 0;
     for (size_t i = first; i <= last; i++)
@@ -131,7 +132,7 @@ static int tabs_width(const edx_model *model, size_t first, size_t last)
 }
 
 /* One tab; returns its width. */
-static int draw_tab(const edx_model *model, size_t i, bool chosen, edx_canvas *canvas, int row,
+static int draw_tab(const edx_latest *model, size_t i, bool chosen, edx_canvas *canvas, int row,
                     int col, int width)
 {
     char text[48];
@@ -149,13 +150,13 @@ static int draw_tab(const edx_model *model, size_t i, bool chosen, edx_canvas *c
     return used + 2;
 }
 
-static void draw_tabs(const edx_view *view, const edx_model *model, edx_canvas *canvas,
+static void draw_tabs(const edx_view *view, const edx_latest *model, edx_canvas *canvas,
                       edx_area area)
 {
     char text[48];
     size_t count = edx_picture_count(model), first = 0, shown = edx_view_shown(view, model);
     edx_picture picture = edx_view_picture(view, model);
-    const edx_result *result = edx_model_get(model, picture.topic);
+    const edx_result *result = edx_latest_get(model, picture.topic);
     int end = area.cols;
     snprintf(text, sizeof text, "%s%s", edx_measure_name(view->measure), " (u)");
     if (result)
@@ -194,7 +195,7 @@ static void draw_readout(const edx_view *view, const edx_picture *picture, edx_c
         isnan(value) || !*picture->unit ? "" : " ", isnan(value) ? "" : picture->unit, frames);
 }
 
-static void draw_map(const edx_view *view, const edx_model *model, edx_canvas *canvas,
+static void draw_map(const edx_view *view, const edx_latest *model, edx_canvas *canvas,
                      const layout *l)
 {
     edx_picture picture = edx_view_picture(view, model);
@@ -229,10 +230,10 @@ static void draw_alarm(const edx_latched *latched, edx_canvas *canvas, int row, 
 }
 
 /* Returns how many unacknowledged alarms there are. */
-static size_t draw_alarms(const edx_model *model, edx_canvas *canvas, edx_area area)
+static size_t draw_alarms(const edx_latest *model, edx_canvas *canvas, edx_area area)
 {
     size_t n, waiting = 0;
-    const edx_latched *alarms = edx_model_alarms(model, &n);
+    const edx_latched *alarms = edx_latest_alarms(model, &n);
     for (size_t i = 0; i < n; i++) {
         waiting += !alarms[i].acknowledged;
         if (i < (size_t)area.rows)
@@ -295,7 +296,7 @@ static void draw_too_small(edx_canvas *canvas)
                       EDX_MIN_ROWS);
 }
 
-void edx_view_draw(const edx_view *view, const edx_model *model, edx_canvas *canvas)
+void edx_view_draw(const edx_view *view, const edx_latest *model, edx_canvas *canvas)
 {
     edx_canvas_clear(canvas);
     if (canvas->rows < EDX_MIN_ROWS || canvas->cols < EDX_MIN_COLS) {
@@ -304,7 +305,7 @@ void edx_view_draw(const edx_view *view, const edx_model *model, edx_canvas *can
     }
     layout l = lay_out(canvas);
     double stale = edx_view_stale(view, model, edx_view_picture(view, model).topic);
-    const edx_result *spectrum = edx_model_get(model, EDX_SPECTRUM);
+    const edx_result *spectrum = edx_latest_get(model, EDX_SPECTRUM);
     draw_top(view, model, stale, canvas);
     draw_tabs(view, model, canvas, l.tabs);
     draw_map(view, model, canvas, &l);

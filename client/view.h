@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #include "client/canvas.h"
-#include "client/model.h"
+#include "client/latest.h"
 #include "client/picture.h"
 
 #define EDX_MIN_ROWS 24
@@ -26,15 +26,15 @@ typedef struct edx_view {
 } edx_view;
 
 /* Draws everything; a canvas that is too small says so. */
-void edx_view_draw(const edx_view *view, const edx_model *model, edx_canvas *canvas);
+void edx_view_draw(const edx_view *view, const edx_latest *model, edx_canvas *canvas);
 
 /* The picture that is shown, by number and itself, and its cursor inside it. */
-size_t edx_view_shown(const edx_view *view, const edx_model *model);
-edx_picture edx_view_picture(const edx_view *view, const edx_model *model);
+size_t edx_view_shown(const edx_view *view, const edx_latest *model);
+edx_picture edx_view_picture(const edx_view *view, const edx_latest *model);
 void edx_view_cursor(const edx_view *view, const edx_picture *picture, uint64_t cursor[2]);
 
 /* Seconds that what is shown of topic is out of date, 0 when it is not: no status for two of its
  * periods, or the status names newer data that did not come. */
-double edx_view_stale(const edx_view *view, const edx_model *model, edx_result_topic topic);
+double edx_view_stale(const edx_view *view, const edx_latest *model, edx_result_topic topic);
 
 #endif

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "client/keys.h"
-#include "client/model.h"
+#include "client/latest.h"
 #include "client/plot.h"
 #include "client/view.h"
 
@@ -28,17 +28,17 @@ static edx_result_head head_of(const char *acq, double t, uint64_t frame)
     return head;
 }
 
-static void give(edx_model *model, edx_result_topic topic, edx_pack *pack, double arrival)
+static void give(edx_latest *model, edx_result_topic topic, edx_pack *pack, double arrival)
 {
     edx_error err = {0};
     edx_message *message =
         edx_message_new(topic, arrival, edx_pack_data(pack), edx_pack_size(pack));
-    if (edx_model_take(model, message, &err))
+    if (edx_latest_take(model, message, &err))
         fail_msg("%s", err.text);
     edx_pack_free(&pack);
 }
 
-static void give_status(edx_model *model, const char *acq, double t, uint64_t frame, double maps_t,
+static void give_status(edx_latest *model, const char *acq, double t, uint64_t frame, double maps_t,
                         double arrival)
 {
     edx_pack *pack = edx_pack_new();
@@ -71,7 +71,7 @@ static void fill_maps(edx_maps_result *maps, float *values, float *sigma)
 }
 
 /* Pixel i of both lines holds i, its sigma i / 4; the first of Ag is missing. */
-static void give_maps(edx_model *model, const char *acq, double t, uint64_t frame)
+static void give_maps(edx_latest *model, const char *acq, double t, uint64_t frame)
 {
     static float values[2 * ROWS * COLS], sigma[2 * ROWS * COLS];
     edx_maps_result *maps = calloc(1, sizeof *maps);
@@ -83,7 +83,7 @@ static void give_maps(edx_model *model, const char *acq, double t, uint64_t fram
     free(maps);
 }
 
-static void give_alarm(edx_model *model, const char *kind, int64_t since, bool active)
+static void give_alarm(edx_latest *model, const char *kind, int64_t since, bool active)
 {
     edx_pack *pack = edx_pack_new();
     edx_alarm alarm = {.severity = "warning", .since_frame = since, .active = active};
@@ -99,65 +99,65 @@ static void give_alarm(edx_model *model, const char *kind, int64_t since, bool a
 
 static void results_of_old_acquisitions_go(void **state)
 {
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     (void)state;
     give_status(model, "a", 100, 3, 99, 0);
     give_maps(model, "a", 99, 3);
-    assert_non_null(edx_model_get(model, EDX_MAPS));
+    assert_non_null(edx_latest_get(model, EDX_MAPS));
     /* newer results of the next acquisition may come before its first status */
     give_maps(model, "b", 101, 0);
-    assert_non_null(edx_model_get(model, EDX_MAPS));
+    assert_non_null(edx_latest_get(model, EDX_MAPS));
     give_status(model, "b", 102, 0, 101, 0);
-    assert_non_null(edx_model_get(model, EDX_MAPS));
+    assert_non_null(edx_latest_get(model, EDX_MAPS));
     /* a late repeat of the last acquisition is not shown */
     give_maps(model, "a", 99, 3);
-    assert_null(edx_model_get(model, EDX_MAPS));
-    edx_model_free(&model);
+    assert_null(edx_latest_get(model, EDX_MAPS));
+    edx_latest_free(&model);
 }
 
 static void a_bad_message_changes_nothing(void **state)
 {
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     edx_error err = {0};
     (void)state;
     give_status(model, "a", 100, 3, NAN, 0);
     edx_message *message = edx_message_new(EDX_STATUS, 1, "\xc1", 1);
-    assert_int_not_equal(edx_model_take(model, message, &err), EDX_OK);
+    assert_int_not_equal(edx_latest_take(model, message, &err), EDX_OK);
     assert_true(err.text[0]);
-    assert_int_equal(edx_result_head_of(edx_model_get(model, EDX_STATUS))->frame, 3);
-    edx_model_free(&model);
+    assert_int_equal(edx_result_head_of(edx_latest_get(model, EDX_STATUS))->frame, 3);
+    edx_latest_free(&model);
 }
 
 static void alarms_stay_until_acknowledged(void **state)
 {
     size_t n;
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     (void)state;
     give_alarm(model, "loss", 12, true);
-    assert_true(edx_model_rang(model));
-    assert_false(edx_model_rang(model));
+    assert_true(edx_latest_rang(model));
+    assert_false(edx_latest_rang(model));
     give_alarm(model, "loss", 12, true);
-    assert_false(edx_model_rang(model));
+    assert_false(edx_latest_rang(model));
     give_alarm(model, NULL, 0, false);
-    assert_false(edx_model_alarms(model, &n)[0].alarm.active);
+    assert_false(edx_latest_alarms(model, &n)[0].alarm.active);
     assert_int_equal(n, 1);
-    edx_model_acknowledge(model);
-    edx_model_alarms(model, &n);
+    edx_latest_acknowledge(model);
+    edx_latest_alarms(model, &n);
     assert_int_equal(n, 0);
     give_alarm(model, "loss", 20, true);
-    assert_true(edx_model_rang(model));
-    edx_model_acknowledge(model);
-    assert_true(edx_model_alarms(model, &n)[0].acknowledged);
+    assert_true(edx_latest_rang(model));
+    edx_latest_acknowledge(model);
+    assert_true(edx_latest_alarms(model, &n)[0].acknowledged);
     assert_int_equal(n, 1);
     give_alarm(model, "drift", 21, false);
-    edx_model_alarms(model, &n);
+    edx_latest_alarms(model, &n);
     assert_int_equal(n, 0);
-    edx_model_free(&model);
+    edx_latest_free(&model);
 }
 
 static void history_replaces_and_gives_back(void **state)
 {
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     edx_pack *body = edx_pack_new(), *reply = edx_pack_new();
     edx_wire *wire = edx_wire_new(0);
     const edx_node *root;
@@ -174,27 +174,27 @@ static void history_replaces_and_gives_back(void **state)
     edx_pack_node(reply, root);
     edx_message *message =
         edx_message_new(EDX_RESULT_TOPICS, 0, edx_pack_data(reply), edx_pack_size(reply));
-    assert_int_equal(edx_model_past(model, EDX_STATUS, message, &err), EDX_OK);
-    assert_int_equal(edx_result_head_of(edx_model_get(model, EDX_STATUS))->frame, 1);
-    edx_model_present(model);
-    assert_int_equal(edx_result_head_of(edx_model_get(model, EDX_STATUS))->frame, 3);
+    assert_int_equal(edx_latest_past(model, EDX_STATUS, message, &err), EDX_OK);
+    assert_int_equal(edx_result_head_of(edx_latest_get(model, EDX_STATUS))->frame, 1);
+    edx_latest_present(model);
+    assert_int_equal(edx_result_head_of(edx_latest_get(model, EDX_STATUS))->frame, 3);
     message = edx_message_new(EDX_RESULT_TOPICS, 0,
                               "\x82\xa2ok\xc2\xa5"
                               "error\xa3why",
                               15);
-    assert_int_equal(edx_model_past(model, EDX_STATUS, message, &err), EDX_E_STATE);
+    assert_int_equal(edx_latest_past(model, EDX_STATUS, message, &err), EDX_E_STATE);
     assert_string_equal(err.text, "why");
     edx_pack_free(&body);
     edx_pack_free(&reply);
     edx_wire_free(&wire);
-    edx_model_free(&model);
+    edx_latest_free(&model);
 }
 
 /* ---- pictures ---- */
 
 static void pictures_hold_the_published_numbers(void **state)
 {
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     (void)state;
     assert_int_equal(edx_picture_count(model), 2);
     give_maps(model, "a", 1, 3);
@@ -209,7 +209,7 @@ static void pictures_hold_the_published_numbers(void **state)
     for (int measure = 0; measure < EDX_MEASURES; measure++)
         assert_true(isnan(edx_picture_at(&fraction, (edx_measure)measure, 0, 0)));
     assert_int_equal(edx_picture_get(model, 0).rows, 0);
-    edx_model_free(&model);
+    edx_latest_free(&model);
 }
 
 static void a_few_odd_pixels_do_not_set_the_range(void **state)
@@ -305,7 +305,7 @@ static void the_strobe_peak_is_left_out(void **state)
 /* ---- the view ---- */
 
 /* The picture as text. */
-static char *drawn(const edx_view *view, const edx_model *model, int rows, int cols)
+static char *drawn(const edx_view *view, const edx_latest *model, int rows, int cols)
 {
     edx_canvas *canvas = edx_canvas_new(rows, cols, EDX_MONO);
     edx_bytes bytes = {0};
@@ -315,7 +315,7 @@ static char *drawn(const edx_view *view, const edx_model *model, int rows, int c
     return bytes.data;
 }
 
-static void assert_shows(const edx_view *view, const edx_model *model, const char *text, bool shown)
+static void assert_shows(const edx_view *view, const edx_latest *model, const char *text, bool shown)
 {
     char *picture = drawn(view, model, 24, 80);
     if ((strstr(picture, text) != NULL) != shown)
@@ -326,7 +326,7 @@ static void assert_shows(const edx_view *view, const edx_model *model, const cha
 static void stale_is_said_within_two_seconds(void **state)
 {
     edx_view view = {.endpoint = "here", .now = 1001.9};
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     (void)state;
     assert_shows(&view, model, "waiting for edxd at here", true);
     give_status(model, "a", 100, 3, 99, 1000);
@@ -342,13 +342,13 @@ static void stale_is_said_within_two_seconds(void **state)
     assert_shows(&view, model, "STALE 5 s", true);
     view.frozen = true;
     assert_shows(&view, model, "FROZEN", true);
-    edx_model_free(&model);
+    edx_latest_free(&model);
 }
 
 static void the_readout_follows_the_cursor(void **state)
 {
     edx_view view = {.endpoint = "here", .chosen = true, .selected = 5};
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     (void)state;
     give_status(model, "a", 100, 3, 99, 0);
     give_maps(model, "a", 99, 3);
@@ -360,13 +360,13 @@ static void the_readout_follows_the_cursor(void **state)
         edx_view_key(&view, model, i < 10 ? EDX_KEY_UP : EDX_KEY_LEFT);
     edx_view_key(&view, model, '5');
     assert_shows(&view, model, "y 0 x 0  Ag at.%: missing", true);
-    edx_model_free(&model);
+    edx_latest_free(&model);
 }
 
 static void keys_choose_what_is_shown(void **state)
 {
     edx_view view = {.endpoint = "here", .chosen = true};
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     (void)state;
     give_maps(model, "a", 99, 3);
     edx_view_key(&view, model, EDX_KEY_BACKTAB);
@@ -387,14 +387,14 @@ static void keys_choose_what_is_shown(void **state)
     assert_int_equal(edx_view_key(&view, model, 'a'), EDX_ACT_ACKNOWLEDGE);
     assert_int_equal(edx_view_key(&view, model, '['), EDX_ACT_EARLIER);
     assert_int_equal(edx_view_key(&view, model, ']'), EDX_ACT_LATER);
-    edx_model_free(&model);
+    edx_latest_free(&model);
 }
 
 /* No spectrum, so neither HAADF nor total: the first line is shown until somebody chooses. */
 static void what_is_there_is_shown_first(void **state)
 {
     edx_view view = {.endpoint = "here"};
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     (void)state;
     assert_shows(&view, model, "not published yet", true);
     give_maps(model, "a", 99, 3);
@@ -404,13 +404,13 @@ static void what_is_there_is_shown_first(void **state)
     assert_int_equal(view.selected, 3);
     edx_view_key(&view, model, '1');
     assert_shows(&view, model, "not published yet", true);
-    edx_model_free(&model);
+    edx_latest_free(&model);
 }
 
 /* Any size is drawn without a step beside the canvas (with sanitizers), small ones say so. */
 static void every_size_is_drawn(void **state)
 {
-    edx_model *model = edx_model_new();
+    edx_latest *model = edx_latest_new();
     edx_view view = {.endpoint = "here", .chosen = true, .selected = 4, .help = true};
     (void)state;
     give_status(model, "a", 100, 3, 99, 0);
@@ -425,7 +425,7 @@ static void every_size_is_drawn(void **state)
     char *small = drawn(&view, model, 20, 60);
     assert_non_null(strstr(small, "60 x 20 is too small\n80 x 24 is needed\n"));
     free(small);
-    edx_model_free(&model);
+    edx_latest_free(&model);
 }
 
 int main(void)

@@ -1,4 +1,4 @@
-#include "client/model.h"
+#include "client/latest.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,7 +11,7 @@ typedef struct entry {
     edx_result result;    /* views into the message */
 } entry;
 
-struct edx_model {
+struct edx_latest {
     edx_wire *wire;
     entry live[EDX_RESULT_TOPICS];
     entry past[EDX_RESULT_TOPICS];
@@ -20,13 +20,13 @@ struct edx_model {
     bool rang;
 };
 
-edx_model *edx_model_new(void)
+edx_latest *edx_latest_new(void)
 {
-    edx_model *model = calloc(1, sizeof *model);
+    edx_latest *model = calloc(1, sizeof *model);
     if (model)
         model->wire = edx_wire_new(0);
     if (model && !model->wire)
-        edx_model_free(&model);
+        edx_latest_free(&model);
     return model;
 }
 
@@ -36,7 +36,7 @@ static void drop(entry *e)
     edx_message_free(&e->message);
 }
 
-void edx_model_free(edx_model **model)
+void edx_latest_free(edx_latest **model)
 {
     if (!*model)
         return;
@@ -87,7 +87,7 @@ static int graver_first(const void *a, const void *b)
     return gravity(b) - gravity(a);
 }
 
-static edx_latched *find_alarm(edx_model *model, const edx_alarm *alarm)
+static edx_latched *find_alarm(edx_latest *model, const edx_alarm *alarm)
 {
     for (size_t i = 0; i < model->n_alarms; i++)
         if (strcmp(model->alarms[i].alarm.kind, alarm->kind) == 0 &&
@@ -97,7 +97,7 @@ static edx_latched *find_alarm(edx_model *model, const edx_alarm *alarm)
 }
 
 /* Forgets what is over and acknowledged. */
-static void sort_alarms(edx_model *model)
+static void sort_alarms(edx_latest *model)
 {
     size_t kept = 0;
     for (size_t i = 0; i < model->n_alarms; i++)
@@ -107,7 +107,7 @@ static void sort_alarms(edx_model *model)
     qsort(model->alarms, kept, sizeof *model->alarms, graver_first);
 }
 
-static void latch(edx_model *model, const edx_alarm *alarm)
+static void latch(edx_latest *model, const edx_alarm *alarm)
 {
     edx_latched *known = find_alarm(model, alarm);
     if (!known && (!alarm->active || model->n_alarms == MAX_ALARMS))
@@ -120,7 +120,7 @@ static void latch(edx_model *model, const edx_alarm *alarm)
     known->alarm = *alarm;
 }
 
-static void latch_all(edx_model *model, const edx_alarm_result *result)
+static void latch_all(edx_latest *model, const edx_alarm_result *result)
 {
     for (size_t i = 0; i < model->n_alarms; i++)
         model->alarms[i].alarm.active = false;
@@ -129,20 +129,20 @@ static void latch_all(edx_model *model, const edx_alarm_result *result)
     sort_alarms(model);
 }
 
-const edx_latched *edx_model_alarms(const edx_model *model, size_t *n)
+const edx_latched *edx_latest_alarms(const edx_latest *model, size_t *n)
 {
     *n = model->n_alarms;
     return model->alarms;
 }
 
-void edx_model_acknowledge(edx_model *model)
+void edx_latest_acknowledge(edx_latest *model)
 {
     for (size_t i = 0; i < model->n_alarms; i++)
         model->alarms[i].acknowledged = true;
     sort_alarms(model);
 }
 
-bool edx_model_rang(edx_model *model)
+bool edx_latest_rang(edx_latest *model)
 {
     bool rang = model->rang;
     model->rang = false;
@@ -175,7 +175,7 @@ static bool outdated(const edx_result_head *head, const edx_result_head *status)
     return strcmp(head->head.acq, status->head.acq) != 0 && head->head.t <= status->head.t;
 }
 
-static void drop_outdated(edx_model *model)
+static void drop_outdated(edx_latest *model)
 {
     if (!model->live[EDX_STATUS].message)
         return;
@@ -188,7 +188,7 @@ static void drop_outdated(edx_model *model)
     }
 }
 
-edx_status edx_model_take(edx_model *model, edx_message *message, edx_error *err)
+edx_status edx_latest_take(edx_latest *model, edx_message *message, edx_error *err)
 {
     const edx_node *body;
     edx_result_topic topic = message->topic;
@@ -206,7 +206,7 @@ edx_status edx_model_take(edx_model *model, edx_message *message, edx_error *err
 }
 
 /* The body inside a reply to "history"; a binary one is parsed in its turn. */
-static edx_status past_body(edx_model *model, const edx_message *reply, const edx_node **body,
+static edx_status past_body(edx_latest *model, const edx_message *reply, const edx_node **body,
                             edx_error *err)
 {
     const edx_node *root;
@@ -229,8 +229,8 @@ static edx_status past_body(edx_model *model, const edx_message *reply, const ed
     return EDX_OK;
 }
 
-edx_status edx_model_past(edx_model *model, edx_result_topic topic, edx_message *reply,
-                          edx_error *err)
+edx_status edx_latest_past(edx_latest *model, edx_result_topic topic, edx_message *reply,
+                           edx_error *err)
 {
     const edx_node *body = NULL;
     edx_status status = past_body(model, reply, &body, err);
@@ -241,26 +241,26 @@ edx_status edx_model_past(edx_model *model, edx_result_topic topic, edx_message 
     return status;
 }
 
-void edx_model_present(edx_model *model)
+void edx_latest_present(edx_latest *model)
 {
     for (int i = 0; i < EDX_RESULT_TOPICS; i++)
         drop(&model->past[i]);
 }
 
-const edx_result *edx_model_get(const edx_model *model, edx_result_topic topic)
+const edx_result *edx_latest_get(const edx_latest *model, edx_result_topic topic)
 {
     if (model->past[topic].message)
         return &model->past[topic].result;
     return model->live[topic].message ? &model->live[topic].result : NULL;
 }
 
-double edx_model_age(const edx_model *model, edx_result_topic topic, double now)
+double edx_latest_age(const edx_latest *model, edx_result_topic topic, double now)
 {
     const edx_message *message = model->live[topic].message;
     return message ? now - message->arrival : (double)NAN;
 }
 
-double edx_model_behind(const edx_model *model, edx_result_topic topic)
+double edx_latest_behind(const edx_latest *model, edx_result_topic topic)
 {
     if (!model->live[EDX_STATUS].message || !model->live[topic].message)
         return 0;
