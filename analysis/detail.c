@@ -85,7 +85,8 @@ static edx_status open_model(edx_detail *d, const edx_detail_setup *s, edx_error
     if (s->n < 2)
         return EDX_OK;
     edx_lines_range(s->settings, s->begin, &s->axis, setup.range_eV);
-    return edx_model_new(&s->axis, &setup, &d->model, err);
+    edx_status status = edx_model_new(&s->axis, &setup, &d->model, err);
+    return status == EDX_E_RANGE ? EDX_OK : status; /* no energies to model: particles stay raw */
 }
 
 static edx_status open_portraits(edx_detail *d, const edx_detail_setup *s, edx_error *err)
@@ -221,8 +222,6 @@ static edx_status find_components(edx_detail *d, const edx_detail_input *in, edx
 {
     edx_sparse *counts = edx_grouped_pixels(d->grouped);
 
-    if (in->fixed)
-        edx_sparse_sort(counts);
     return edx_components_update(d->components, counts, in->fixed, out, err);
 }
 
@@ -380,6 +379,8 @@ edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
     memset(out, 0, sizeof *out);
     if (status != EDX_OK)
         return status;
+    if (input->fixed)
+        edx_grouped_sort(d->grouped);
     status = find_components(d, input, &out->pca, err);
     out->has_pca = status == EDX_OK;
     if (status == EDX_OK && d->nmf != NULL)

@@ -118,6 +118,13 @@ edx_status edx_grouped_ready(edx_grouped *grouped, const edx_scene *scene, edx_e
     return status;
 }
 
+void edx_grouped_sort(edx_grouped *grouped)
+{
+    edx_sparse_sort(grouped->pixels);
+    if (grouped->scan != NULL)
+        edx_sparse_sort(grouped->scan);
+}
+
 edx_sparse *edx_grouped_pixels(edx_grouped *grouped)
 {
     return grouped->pixels;

@@ -32,6 +32,9 @@ void edx_grouped_add(edx_grouped *grouped, uint64_t frame, uint32_t row, const e
  * added. NOMEM. */
 edx_status edx_grouped_ready(edx_grouped *grouped, const edx_scene *scene, edx_error *err);
 
+/* Puts all counts into one order, whatever order they came in. */
+void edx_grouped_sort(edx_grouped *grouped);
+
 edx_sparse *edx_grouped_pixels(edx_grouped *grouped);    /* analysis pixels; 2 folds or more */
 edx_sparse *edx_grouped_scan(edx_grouped *grouped);      /* scan pixels; the same folds */
 uint32_t edx_grouped_groups(const edx_grouped *grouped); /* 0 where they are not wanted */

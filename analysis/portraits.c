@@ -317,6 +317,8 @@ static void look_at_pixels(sitting *s)
     double net[EDX_MAX_LINES], covariance[EDX_MAX_LINES * EDX_MAX_LINES];
     const edx_scene *store = edx_sparse_total(edx_grouped_pixels(s->in->grouped));
 
+    memset(p->net, 0, p->n * pixels * sizeof *p->net);
+    memset(p->covariance, 0, (size_t)p->n * p->n * pixels * sizeof *p->covariance);
     for (uint32_t i = 0; i < pixels; i++) {
         p->mask[i] = near_enough(p, s->place, i / p->cols, i % p->cols);
         if (!p->mask[i])
