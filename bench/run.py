@@ -212,6 +212,58 @@ def components(build, table, side):
     table.data[f"components_{side}"] = data
 
 
+def sklearn_iteration(cube, k, few, many, dtype):
+    """ms of one of scikit-learn's multiplicative updates for Kullback-Leibler, from random factors: the
+    difference between many and few, so that what comes before does not count."""
+    import warnings
+
+    from sklearn.decomposition import NMF
+
+    x = cube.reshape(-1, cube.shape[-1]).astype(dtype)
+    rng = np.random.default_rng(1)
+    w, h = rng.random((len(x), k)).astype(dtype), rng.random((k, x.shape[1])).astype(dtype)
+
+    def fit(iterations):
+        model = NMF(k, init="custom", solver="mu", beta_loss="kullback-leibler", tol=0, max_iter=iterations)
+        start = time.perf_counter()
+        model.fit_transform(x, W=w.copy(), H=h.copy())
+        return time.perf_counter() - start
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return 1e3 * (fit(many) - fit(few)) / (many - few)
+
+
+def factors(build, table, side, k=8):
+    """One pass over a sum's counts against one of scikit-learn's over the same."""
+    table.line(f"non-negative factors, {side} x {side}, {CHANNELS} channels, {k} components, frame 100 of agau-8nm")
+    program, data = os.path.join(build, "bench/nmf"), {}
+    with tempfile.TemporaryDirectory(prefix="edx-bench-") as folder:
+        rec, file = (os.path.join(folder, name) for name in ("rec.edxr", "cube"))
+        subprocess.run([os.path.join(build, "edxsim"), "-q", "--scene", "agau-8nm", "--seed", "3",
+                        "--size", str(side), "--frames", "100", "-o", rec], check=True)  # fmt: skip
+        for threads in (1, 2):
+            done = subprocess.run([program, rec, str(threads), "4", "100", str(k), file],
+                                  stdout=subprocess.PIPE, check=True)  # fmt: skip
+            data[threads] = json.loads(done.stdout)
+        cube = np.fromfile(file, "<u2").reshape(side, side, CHANNELS)
+    few, many, repeats = (1, 11, 3) if side < 128 else (1, 3, 1)
+    for dtype in ("f8", "f4"):
+        ms = sorted(sklearn_iteration(cube, k, few, many, dtype) for _ in range(repeats))
+        data[f"sklearn_{dtype}_ms"] = [ms[0], ms[len(ms) // 2], ms[-1]]
+        table.row(f"  scikit-learn mu, one iteration, {dtype}", data[f"sklearn_{dtype}_ms"], "ms")
+    for threads in (1, 2):
+        ms = data[threads]["pass_ms"]
+        note = ", ".join(f"{data[f'sklearn_{t}_ms'][1] / ms[1]:.0f} x {t}" for t in ("f8", "f4"))
+        table.row(f"  edxd, one pass, {threads} thread(s)", ms, "ms", note)
+        table.row(f"    a frame's {data[threads]['passes']} passes and divergence", data[threads]["update_ms"], "ms",
+                  f"{100 * (data[threads]['live'] / data[threads]['converged'] - 1):+.2f} % of converged")  # fmt: skip
+    d = data[2]
+    table.line(f"  {d['counts'] / side**2:.0f} counts and {d['slots'] / side**2:.0f} slots a pixel; from a fixed "
+               f"start {d['converge_passes']} passes in {d['converge_ms']:.0f} ms")  # fmt: skip
+    table.data[f"factors_{side}"] = data
+
+
 def latency(build, table):
     """From the last byte of a frame to the maps, through a daemon."""
     table.line("last byte in to maps out, over ipc")
@@ -236,6 +288,8 @@ def main():
         maps(build, table, side)
     for side in SIDES:
         components(build, table, side)
+    for side in SIDES:
+        factors(build, table, side)
     latency(build, table)
     if len(sys.argv) > 2:
         with open(sys.argv[2], "w", encoding="utf-8") as out:
