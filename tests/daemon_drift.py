@@ -170,6 +170,25 @@ class Simulated(Offline):
             self.assertEqual(d.log().count("nothing is recorded, so frames stay"), 1)
             np.testing.assert_allclose(d.status()["drift_nm"], self.truth[-1], atol=0.1)
 
+    def test_a_recording_that_lost_frames(self):
+        """Sums are not made anew from less than they hold."""
+        rec = self.simulate(*DRIFT)
+        with Daemon() as d:
+            i = d.instrument()
+            i.send(recorded_raw(rec, "edx.begin")[0], "edx.begin")
+            for raw in recorded_raw(rec, "edx.frame")[:-1]:
+                i.send(raw, "edx.frame")
+            d.wait(frames=23)
+            with open(d.path(self.acq, "recording.edxr"), "r+b") as f:
+                f.seek(os.path.getsize(f.name) // 2)
+                f.write(bytes(100))
+            i.send(recorded_raw(rec, "edx.frame")[-1], "edx.frame")
+            status = d.wait(state="finished", frames=24)
+            self.assertRegex(d.log(), "frames stay where they were placed live: .*1 messages that "
+                                      "were summed are not in it")
+            self.assertEqual(cube(d.path(self.acq, "cube.hspy")).sum(), status["counts"])
+            self.assertGreater(status["counts"], 0.5 * sum(f.sum() for f in frames_of(rec)))
+
     def test_two_of_one_name_in_a_file(self):
         rec = self.simulate(*DRIFT)
         other = self.path("other.edxr")

@@ -143,7 +143,7 @@ typedef struct motion {
 } motion;
 
 /* A steady 0.3 nm a frame takes a particle out of the field of 16 nm before frame 40. */
-static const motion motions[] = {{0.02, 0, 100}, {0.1, 0, 60},  {0.3, 0, 24},
+static const motion motions[] = {{0.02, 0, 100}, {0.1, 0, 80},  {0.3, 0, 24},
                                  {0, 0.02, 100}, {0, 0.1, 100}, {0, 0.3, 60}};
 
 static void follow(const char *scene, bool image, double live, double final)
@@ -342,21 +342,22 @@ static void test_correlate_known(void **state)
     (void)state;
     assert_int_equal(edx_correlate_new(N, N, reach, 1, &c, &err), EDX_OK);
     for (size_t i = 0; i < sizeof offsets / sizeof *offsets; i++) {
+        const double cy = i % 2 == 0 ? 30 : 14; /* in the middle, and half out of the picture */
         edx_match highest, nearest;
         float *reference = edx_correlate_reference(c, &stride);
         for (int y = 0; y < N + 2 * REACH; y++)
             for (int x = 0; x < N + 2 * REACH; x++)
                 reference[(uint32_t)y * stride + (uint32_t)x] =
-                    (float)(5 * exp(-0.5 * (pow(y - 30, 2) + pow(x - 29, 2)) / 16));
+                    (float)(5 * exp(-0.5 * (pow(y - cy, 2) + pow(x - 29, 2)) / 16));
         for (int y = 0; y < N; y++)
             for (int x = 0; x < N; x++)
                 picture[y * N + x] = (float)(7 + 9 * exp(-0.5 *
-                                                         (pow(y + REACH + offsets[i][0] - 30, 2) +
+                                                         (pow(y + REACH + offsets[i][0] - cy, 2) +
                                                           pow(x + REACH + offsets[i][1] - 29, 2)) /
                                                          16));
         edx_correlate_match(c, picture, NULL, 1e-4, near, &highest, &nearest);
         for (int k = 0; k < 2; k++)
-            assert_near(highest.offset[k], offsets[i][k], 0.03, "offset");
+            assert_near(highest.offset[k], offsets[i][k], i % 2 == 0 ? 0.03 : 0.25, "offset");
         const bool is_near = fmax(fabs(offsets[i][0]), fabs(offsets[i][1])) < 2;
         assert_true(is_near == (nearest.z > 0));
         assert_true(highest.z > 100);
@@ -468,7 +469,7 @@ static void test_track(void **state)
                       sqrt(square / N));
         const double limit = kind == 0 ? 0.1 : kind == 1 ? 0.45 : 0.35;
         assert_near(sqrt(square / N), 0, limit, "smooth");
-        assert_near(sqrt(live / N), 0, kind == 0 ? 0.15 : 0.7, "live");
+        assert_near(sqrt(live / N), 0, kind == 0 ? 0.08 : 0.7, "live");
         assert_near(sigma[100][0], limit / 2, limit / 2, "sigma");
     }
     for (int i = 0; i < N; i++)
@@ -633,7 +634,7 @@ static void test_sums_follow(void **state)
         const double(*nm)[2];
         edx_error err = {0};
         double truth[2];
-        open_run(&r, "agau-8nm", 1, 0.5, 0.15, 0, 16, true);
+        open_run(&r, "agau-8nm", 1, blocks + 0.5, 0.15, 0, 16, true);
         edx_analysis *a = analysis_of(&r, EDX_DRIFT_INTEGER);
         for (uint64_t f = 0; f < r.frames; f++)
             add_frame(a, &r, f, blocks);
