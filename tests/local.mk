@@ -43,6 +43,7 @@ include tests/vendor.mk
 include tests/store.mk
 include tests/client.mk
 include tests/web.mk
+include tests/page.mk
 include tests/daemon.mk
 include tests/drift.mk
 include tests/life.mk
