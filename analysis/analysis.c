@@ -46,8 +46,8 @@ edx_status edx_analysis_new(const edx_begin *begin, const edx_settings *settings
     *out = a;
     if (!a)
         return edx_fail(err, EDX_E_NOMEM, "no memory for an analysis");
-    a->begin = *begin;
-    edx_status status = edx_setup_new(settings, begin, &a->now, err);
+    a->begin = a->known = *begin;
+    edx_status status = edx_setup_new(settings, &a->known, &a->now, err);
     if (status == EDX_OK)
         status = edx_scene_new(begin->rows, begin->cols, begin->channels, &a->scene, err);
     if (status == EDX_OK)
@@ -131,7 +131,7 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     edx_setup *before = analysis->now, *after = NULL;
     edx_drift *drift = NULL;
     edx_analysis_catch_up(analysis);
-    edx_status status = edx_setup_new(settings, &analysis->begin, &after, err);
+    edx_status status = edx_setup_new(settings, &analysis->known, &after, err);
     if (status == EDX_OK)
         status = new_drift(&analysis->begin, settings, &drift, err);
     if (status == EDX_OK)
@@ -143,7 +143,8 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     }
     analysis->now = after;
     renew_drift(analysis, before, &drift);
-    edx_detail_follow(after->detail, before->detail, analysis->scene);
+    if (!edx_detail_follow(after->detail, before->detail, analysis->scene))
+        analysis->misplaced = analysis->misplaced || analysis->added;
     if (after->intensity) {
         edx_intensity_set_pool(after->intensity, analysis->pool);
         edx_intensity_rebuild(after->intensity, analysis->scene);
@@ -172,7 +173,7 @@ edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err)
 {
     edx_setup *before = analysis->now, *after = NULL;
     const size_t pixels = edx_analysis_scan_pixels(analysis);
-    edx_status status = edx_setup_new(&before->settings, &analysis->begin, &after, err);
+    edx_status status = edx_setup_new(&before->settings, &analysis->known, &after, err);
     if (status == EDX_OK)
         status = edx_detail_set_pool(after->detail, analysis->decompose_pool, err);
     if (status != EDX_OK) {
@@ -223,20 +224,73 @@ edx_status edx_analysis_track(edx_analysis *analysis, size_t *n, const uint64_t 
 
 /* ---- results ---- */
 
+/* ---- elements that nobody named ---- */
+
+#define LOOK_AGAIN 2.0 /* when counts have grown so much */
+
+/* Elements of the sum that are the specimen's, as if the begin named them. */
+static edx_status look_for_elements(edx_analysis *a, edx_begin *known, edx_error *err)
+{
+    edx_survey *survey = edx_detail_survey(a->now->detail);
+    edx_found found[EDX_MAX_LINES];
+    uint32_t n = 0;
+    edx_status status = survey ? edx_survey_look(survey, a->now->sum, found, &n, err) : EDX_OK;
+    *known = a->begin;
+    for (uint32_t i = 0; i < n && status == EDX_OK; i++)
+        if (found[i].quantify && known->n_elements < EDX_MAX_ELEMENTS)
+            memcpy(known->elements[known->n_elements++], found[i].symbol, EDX_SYMBOL_SIZE);
+    return status;
+}
+
+static bool same_elements(const edx_begin *a, const edx_begin *b)
+{
+    return a->n_elements == b->n_elements &&
+           memcmp(a->elements, b->elements, a->n_elements * sizeof *a->elements) == 0;
+}
+
+/* An unknown specimen shows maps too: once its elements stand out of the sum. */
+static edx_status find_elements(edx_analysis *a, bool final, edx_error *err)
+{
+    double counts = (double)edx_scene_counts(a->scene);
+    edx_begin known, before = a->known;
+    if (a->begin.n_elements > 0 || a->now->settings.quant.n_lines > 0 || counts <= 0 ||
+        (!final && counts < LOOK_AGAIN * a->looked))
+        return EDX_OK;
+    a->looked = counts;
+    edx_analysis_bin_spectrum(a);
+    edx_status status = look_for_elements(a, &known, err);
+    if (status != EDX_OK || same_elements(&known, &a->known))
+        return status;
+    const edx_settings settings = a->now->settings;
+    a->known = known;
+    status = edx_analysis_configure(a, &settings, err);
+    if (status != EDX_OK)
+        a->known = before;
+    return status;
+}
+
+edx_status edx_analysis_settle(edx_analysis *analysis, edx_error *err)
+{
+    return find_elements(analysis, true, err);
+}
+
 edx_status edx_analysis_update(edx_analysis *analysis, edx_results *out, edx_error *err)
 {
-    (void)err;
     memset(out, 0, sizeof *out);
+    edx_status status = find_elements(analysis, false, err);
     edx_analysis_show(analysis, out);
-    return EDX_OK;
+    return status;
 }
 
 edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_error *err)
 {
+    edx_status status = find_elements(analysis, true, err);
+    if (status != EDX_OK)
+        return status;
     if (analysis->now->intensity)
         edx_intensity_rebuild(analysis->now->intensity, analysis->scene);
     edx_analysis_rebuild_inside(analysis);
-    edx_status status = edx_analysis_update(analysis, out, err);
+    status = edx_analysis_update(analysis, out, err);
     out->final = true;
     return status;
 }
@@ -258,6 +312,7 @@ static edx_status describe(edx_analysis *a, bool fixed, edx_detail_input *out, e
     uint64_t dof;
     const uint64_t *tracked;
     *out = (edx_detail_input){.scene = a->scene,
+                              .sum = s->sum,
                               .net = s->net,
                               .sigma = s->sigma,
                               .image = a->has_image ? s->image : NULL,
@@ -329,6 +384,8 @@ static edx_profile_source source_of(const edx_analysis *a)
                                 .limit = s->settings.quant.limit,
                                 .step_nm = {a->begin.step_nm[0], a->begin.step_nm[1]},
                                 .bin_energy = s->bin_energy,
+                                .rows = s->modelled ? edx_survey_rows(edx_detail_survey(s->detail))
+                                                    : NULL,
                                 .thickness = s->absolute ? &s->thickness : NULL,
                                 .live_s = a->live};
 }

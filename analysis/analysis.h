@@ -56,8 +56,10 @@ void edx_analysis_frame(edx_analysis *analysis, uint64_t index, bool complete);
 /* Registers frames; NULL where drift is not corrected (analysis.drift none, or a scan too small).
  */
 edx_drift *edx_analysis_drift(edx_analysis *analysis);
-/* Counts stand where earlier settings placed them, or were never looked at under these: all frames
- * must be looked at, registered and added once more. */
+/* No more frames will come: decides which elements there are, where nobody named any. */
+edx_status edx_analysis_settle(edx_analysis *analysis, edx_error *err);
+/* Counts stand where earlier settings placed them, or were never looked at under these, frame by
+ * frame: all frames must be looked at, registered and added once more. */
 bool edx_analysis_is_misplaced(const edx_analysis *analysis);
 /* Empties all sums, and the health; the places of frames are kept. NOMEM changes nothing. */
 edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err);

@@ -23,10 +23,12 @@ typedef struct edx_setup {
     uint32_t n;
     edx_intensity *intensity; /* NULL while n is 0 */
     edx_detail *detail;
-    edx_thickness thickness; /* where absolute */
-    bool absolute;           /* quant.method counts atoms */
-    uint64_t *sum;           /* [axis.channels] */
-    uint64_t *total;         /* [rows * cols] each */
+    edx_functional *functional; /* quant.background is model; NULL: windows */
+    bool modelled;              /* it has the survey's rows */
+    edx_thickness thickness;    /* where absolute */
+    bool absolute;              /* quant.method counts atoms */
+    uint64_t *sum;              /* [axis.channels] */
+    uint64_t *total;            /* [rows * cols] each */
     double *image;
     float *exposure;
     float *net, *sigma, *fraction, *fraction_sigma; /* [n, rows * cols] each */
@@ -35,6 +37,8 @@ typedef struct edx_setup {
 
 struct edx_analysis {
     edx_begin begin;
+    edx_begin known; /* with the elements that were found, where nobody named any */
+    double looked;   /* counts when they were last looked for */
     edx_setup *now;
     edx_scene *scene;
     edx_pool *pool, *decompose_pool; /* the caller's */
@@ -79,6 +83,8 @@ void edx_analysis_rebuild_inside(edx_analysis *analysis);
 void edx_analysis_head(const edx_analysis *analysis, edx_result_head *head);
 /* Lets the details see all events. */
 void edx_analysis_catch_up(edx_analysis *analysis);
+/* The sum spectrum as it is now. */
+void edx_analysis_bin_spectrum(edx_analysis *analysis);
 /* Spectrum and maps as they are now. */
 void edx_analysis_show(edx_analysis *analysis, edx_results *out);
 

@@ -6,9 +6,9 @@
 
 #include "analysis/components.h"
 #include "analysis/grouped.h"
-#include "analysis/model.h"
 #include "analysis/nmf.h"
 #include "analysis/portraits.h"
+#include "analysis/survey.h"
 #include "analysis/watch.h"
 
 #define GROWTH 1.1       /* of counts, before what takes all groups is asked again */
@@ -23,8 +23,8 @@ struct edx_detail {
     uint32_t rows, cols, channels, n;
     edx_grouped *grouped;
     edx_components *components;
-    edx_nmf *nmf;     /* NULL: off */
-    edx_model *model; /* NULL: fewer than two lines */
+    edx_nmf *nmf;       /* NULL: off */
+    edx_survey *survey; /* NULL: there are no energies to model */
     edx_portraits *portraits;
     edx_watch *watch;
     double *windows;      /* [n, E] */
@@ -75,18 +75,13 @@ static edx_status open_components(edx_detail *d, const edx_detail_setup *s, edx_
     return edx_nmf_new(d->rows * d->cols, d->channels, k, &d->nmf, err);
 }
 
-static edx_status open_model(edx_detail *d, const edx_detail_setup *s, edx_error *err)
+static edx_status open_survey(edx_detail *d, const edx_detail_setup *s, edx_error *err)
 {
-    edx_model_setup setup = {.lines = s->lines,
-                             .n = s->n,
-                             .beam_keV = s->begin->beam_keV,
-                             .response = {0, 1, s->begin->resolution_eV}};
+    double range[2];
 
-    if (s->n < 2)
-        return EDX_OK;
-    edx_lines_range(s->settings, s->begin, &s->axis, setup.range_eV);
-    edx_status status = edx_model_new(&s->axis, &setup, &d->model, err);
-    return status == EDX_E_RANGE ? EDX_OK : status; /* no energies to model: particles stay raw */
+    edx_lines_range(s->settings, s->begin, &s->axis, range);
+    edx_status status = edx_survey_new(s->begin, &s->axis, range, s->lines, s->n, &d->survey, err);
+    return status == EDX_E_RANGE ? EDX_OK : status; /* no energies to model */
 }
 
 static edx_status open_portraits(edx_detail *d, const edx_detail_setup *s, edx_error *err)
@@ -154,7 +149,7 @@ edx_status edx_detail_new(const edx_detail_setup *setup, edx_detail **out, edx_e
     if (status == EDX_OK)
         status = open_components(d, setup, err);
     if (status == EDX_OK)
-        status = open_model(d, setup, err);
+        status = open_survey(d, setup, err);
     if (status == EDX_OK)
         status = open_portraits(d, setup, err);
     if (status == EDX_OK)
@@ -174,7 +169,7 @@ void edx_detail_free(edx_detail **detail)
     edx_grouped_free(&d->grouped);
     edx_components_free(&d->components);
     edx_nmf_free(&d->nmf);
-    edx_model_free(&d->model);
+    edx_survey_free(&d->survey);
     edx_portraits_free(&d->portraits);
     edx_watch_free(&d->watch);
     free(d->windows);
@@ -195,11 +190,12 @@ edx_status edx_detail_set_pool(edx_detail *detail, edx_pool *pool, edx_error *er
 
 /* ---- counts ---- */
 
-void edx_detail_follow(edx_detail *detail, edx_detail *before, const edx_scene *scene)
+bool edx_detail_follow(edx_detail *detail, edx_detail *before, const edx_scene *scene)
 {
-    edx_grouped_follow(detail->grouped, before->grouped, scene);
+    bool counts = edx_grouped_follow(detail->grouped, before->grouped, scene);
+
     edx_portraits_follow(detail->portraits, before->portraits);
-    edx_watch_follow(detail->watch, before->watch);
+    return edx_watch_follow(detail->watch, before->watch) && counts;
 }
 
 void edx_detail_clear(edx_detail *detail)
@@ -341,17 +337,18 @@ static edx_status watch(edx_detail *d, const edx_detail_input *in,
 static edx_portraits_input sitters_of(edx_detail *d, const edx_detail_input *in,
                                       const edx_pca_result *pca)
 {
-    return (edx_portraits_input){.grouped = d->grouped,
-                                 .net = in->net,
-                                 .sigma = in->sigma,
-                                 .image = in->image,
-                                 .exposure = in->exposure,
-                                 .model = d->model,
-                                 .pca = pca,
-                                 .folds = edx_components_folds(d->components),
-                                 .nmf = d->nmf,
-                                 .particle = d->particle,
-                                 .fixed = in->fixed};
+    return (edx_portraits_input){
+        .grouped = d->grouped,
+        .net = in->net,
+        .sigma = in->sigma,
+        .image = in->image,
+        .exposure = in->exposure,
+        .model = d->n >= 2 && d->survey != NULL ? edx_survey_model(d->survey) : NULL,
+        .pca = pca,
+        .folds = edx_components_folds(d->components),
+        .nmf = d->nmf,
+        .particle = d->particle,
+        .fixed = in->fixed};
 }
 
 static edx_status find_particles(edx_detail *d, const edx_detail_input *in, edx_detail_results *out,
@@ -381,7 +378,10 @@ edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
         return status;
     if (input->fixed)
         edx_grouped_sort(d->grouped);
-    status = find_components(d, input, &out->pca, err);
+    if (d->survey != NULL)
+        status = edx_survey_update(d->survey, input->sum, input->fixed, err);
+    if (status == EDX_OK)
+        status = find_components(d, input, &out->pca, err);
     out->has_pca = status == EDX_OK;
     if (status == EDX_OK && d->nmf != NULL)
         status = find_factors(d, input, &out->pca, err);
@@ -406,4 +406,14 @@ const float *edx_detail_fraction(const edx_detail *detail)
 const float *edx_detail_fraction_sigma(const edx_detail *detail)
 {
     return edx_portraits_sigma(detail->portraits);
+}
+
+edx_survey *edx_detail_survey(edx_detail *detail)
+{
+    return detail->survey;
+}
+
+const edx_scene *edx_detail_counts(const edx_detail *detail)
+{
+    return edx_sparse_total(edx_grouped_pixels(detail->grouped));
 }

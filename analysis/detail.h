@@ -10,6 +10,7 @@
 #include "analysis/lines.h"
 #include "analysis/pool.h"
 #include "analysis/scene.h"
+#include "analysis/survey.h"
 #include "analysis/watch.h"
 #include "analysis/windows.h"
 #include "proto/frame.h"
@@ -36,8 +37,8 @@ void edx_detail_free(edx_detail **detail);
 edx_status edx_detail_set_pool(edx_detail *detail, edx_pool *pool, edx_error *err);
 
 /* Takes over the counts of before where they are kept alike; else starts from all counts of a
- * scene, which then are in no group of frames, and in no frame. */
-void edx_detail_follow(edx_detail *detail, edx_detail *before, const edx_scene *scene);
+ * scene, which then are in no group of frames, and in no frame: false. */
+bool edx_detail_follow(edx_detail *detail, edx_detail *before, const edx_scene *scene);
 /* Forgets all counts. */
 void edx_detail_clear(edx_detail *detail);
 /* Adds events of rows row ... of a scan frame as edx_scene_add does. What memory there is none for
@@ -47,6 +48,7 @@ void edx_detail_add(edx_detail *detail, uint64_t frame, uint32_t row, const edx_
 /* What update goes by; views of the caller's memory, of the same counts. */
 typedef struct edx_detail_input {
     const edx_scene *scene;
+    const uint64_t *sum;      /* [E] of the analysis pixels */
     const float *net, *sigma; /* [n, analysis pixels]; NULL while no line is known */
     const double *image;      /* [analysis pixels]; NULL: none came */
     const float *exposure;    /* [analysis pixels] frames */
@@ -79,5 +81,9 @@ edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
 /* Denoised fraction and sigma [n, analysis pixels]; NaN where there is none. */
 const float *edx_detail_fraction(const edx_detail *detail);
 const float *edx_detail_fraction_sigma(const edx_detail *detail);
+/* What the sum spectrum tells; NULL where there are no energies to model. */
+edx_survey *edx_detail_survey(edx_detail *detail);
+/* Counts of analysis pixels and channels that were added. */
+const edx_scene *edx_detail_counts(const edx_detail *detail);
 
 #endif

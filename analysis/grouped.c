@@ -80,24 +80,27 @@ static bool same_shape(const edx_sparse_shape *a, const edx_sparse_shape *b)
 }
 
 /* Whatever a store of one shape counted, another of the same shape has counted. */
-static void follow(edx_sparse **store, edx_sparse **before, const edx_scene *scene)
+static bool follow(edx_sparse **store, edx_sparse **before, const edx_scene *scene)
 {
     if (same_shape(edx_sparse_shape_of(*store), edx_sparse_shape_of(*before))) {
         edx_sparse *taken = *before;
         *before = *store;
         *store = taken;
-    } else {
-        (void)edx_sparse_rebuild(*store, scene, NULL); /* else stays stale */
+        return true;
     }
+    (void)edx_sparse_rebuild(*store, scene, NULL); /* else stays stale */
+    return false;
 }
 
-void edx_grouped_follow(edx_grouped *grouped, edx_grouped *before, const edx_scene *scene)
+bool edx_grouped_follow(edx_grouped *grouped, edx_grouped *before, const edx_scene *scene)
 {
+    bool all = follow(&grouped->pixels, &before->pixels, scene);
+
     if (grouped->scan != NULL && before->scan != NULL)
-        follow(&grouped->scan, &before->scan, scene);
-    else if (grouped->scan != NULL)
+        return follow(&grouped->scan, &before->scan, scene) && all;
+    if (grouped->scan != NULL)
         (void)edx_sparse_rebuild(grouped->scan, scene, NULL);
-    follow(&grouped->pixels, &before->pixels, scene);
+    return all && grouped->scan == NULL;
 }
 
 void edx_grouped_clear(edx_grouped *grouped)

@@ -22,8 +22,8 @@ void edx_grouped_free(edx_grouped **grouped);
 edx_status edx_grouped_set_pool(edx_grouped *grouped, edx_pool *pool, edx_error *err);
 
 /* Takes over the counts of before where the shape is the same; else starts from all counts of a
- * scene, which then are in no group. */
-void edx_grouped_follow(edx_grouped *grouped, edx_grouped *before, const edx_scene *scene);
+ * scene, which then are in no group: false. */
+bool edx_grouped_follow(edx_grouped *grouped, edx_grouped *before, const edx_scene *scene);
 /* Forgets all counts. */
 void edx_grouped_clear(edx_grouped *grouped);
 /* Adds events as edx_sparse_add does. What memory there is none for comes when ready. */

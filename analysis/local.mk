@@ -26,6 +26,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/detail.h \
 	analysis/drift.c \
 	analysis/drift.h \
+	analysis/elements.c \
+	analysis/elements.h \
 	analysis/energy.c \
 	analysis/energy.h \
 	analysis/folds.c \
@@ -115,6 +117,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/sparse.c \
 	analysis/sparse.h \
 	analysis/sums.c \
+	analysis/survey.c \
+	analysis/survey.h \
 	analysis/templates.c \
 	analysis/templates.h \
 	analysis/thickness.c \

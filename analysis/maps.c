@@ -24,7 +24,7 @@ static void remove_edges(edx_analysis *a)
 }
 
 /* What the totals of the analysis pixels hold, by channel. */
-static void bin_spectrum(edx_analysis *a)
+void edx_analysis_bin_spectrum(edx_analysis *a)
 {
     const uint64_t *full = edx_scene_spectrum(a->scene);
     edx_setup *s = a->now;
@@ -91,6 +91,14 @@ static void correct_pixel(const edx_analysis *a, size_t pixel, double *net, doub
         s->atoms[i * pixels + pixel] = (float)atoms[i];
 }
 
+static void count_pixel(const edx_setup *s, uint32_t pixel, double *net, double *covariance)
+{
+    if (s->modelled)
+        edx_functional_pixel(s->functional, edx_detail_counts(s->detail), pixel, net, covariance);
+    else
+        edx_intensity_pixel(s->intensity, pixel, net, covariance);
+}
+
 static void quantify_pixel(const edx_analysis *a, size_t pixel)
 {
     edx_setup *s = a->now;
@@ -102,7 +110,7 @@ static void quantify_pixel(const edx_analysis *a, size_t pixel)
     for (uint32_t i = 0; i < s->n; i++)
         s->atoms[i * pixels + pixel] = NAN;
     if (known) {
-        edx_intensity_pixel(s->intensity, (uint32_t)pixel, net, covariance);
+        count_pixel(s, (uint32_t)pixel, net, covariance);
         if (s->absolute)
             correct_pixel(a, pixel, net, covariance);
         edx_quant_fractions(s->lines, s->n, s->settings.quant.limit, net, covariance, fraction,
@@ -123,11 +131,27 @@ static void quantify_chunk(void *context, uint32_t chunk, uint32_t worker)
         quantify_pixel(a, p);
 }
 
+/* Takes the newest rows of the model; without any, windows serve. */
+static void take_rows(edx_analysis *a)
+{
+    edx_setup *s = a->now;
+    edx_survey *survey = edx_detail_survey(s->detail);
+    const double *rows = survey ? edx_survey_rows(survey) : NULL;
+    s->modelled = rows && edx_functional_set(s->functional, rows, NULL) == EDX_OK;
+    if (s->modelled)
+        edx_analysis_catch_up(a); /* the counts that it sees */
+}
+
 static void quantify(edx_analysis *a)
 {
     edx_setup *s = a->now;
     uint32_t pixels = s->rows * s->cols;
-    edx_intensity_maps(s->intensity, s->net, s->sigma);
+    if (s->functional)
+        take_rows(a);
+    if (s->modelled)
+        edx_functional_maps(s->functional, edx_detail_counts(s->detail), s->net, s->sigma);
+    else
+        edx_intensity_maps(s->intensity, s->net, s->sigma);
     edx_pool_run(a->pool, (pixels + PIXELS_PER_CHUNK - 1) / PIXELS_PER_CHUNK, quantify_chunk, a);
 }
 
@@ -141,15 +165,19 @@ void edx_analysis_head(const edx_analysis *a, edx_result_head *head)
 static void fill_spectrum(const edx_analysis *a, edx_spectrum_result *out)
 {
     const edx_setup *s = a->now;
+    const edx_survey *survey;
     edx_analysis_head(a, &out->head);
     out->offset_eV = s->axis.offset_eV;
     out->scale_eV = s->axis.scale_eV;
     out->sum = edx_array_1(EDX_U8, s->sum, s->axis.channels);
     out->total = edx_array_2(EDX_U8, s->total, s->rows, s->cols);
+    survey = edx_detail_survey(s->detail);
     out->fit_chi2 = out->fit_dof = NAN;
     out->calibration.offset_eV = out->calibration.offset_sigma = NAN;
     out->calibration.gain = out->calibration.gain_sigma = NAN;
     out->calibration.resolution_eV = out->calibration.resolution_sigma = NAN;
+    if (survey)
+        edx_survey_fill(survey, out);
     if (a->has_image)
         out->image = edx_array_2(EDX_F8, s->image, s->rows, s->cols);
 }
@@ -182,7 +210,7 @@ static void fill_maps(const edx_analysis *a, edx_maps_result *out)
 
 void edx_analysis_show(edx_analysis *analysis, edx_results *out)
 {
-    bin_spectrum(analysis);
+    edx_analysis_bin_spectrum(analysis);
     edx_pool_run(analysis->pool, analysis->now->rows, bin_row, analysis);
     edx_analysis_head(analysis, &out->head);
     fill_spectrum(analysis, &out->spectrum);

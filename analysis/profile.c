@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/functional.h"
 #include "analysis/quant.h"
 
 #define MAX_POINTS 65536
@@ -14,6 +15,7 @@ struct edx_profile {
     uint32_t rows, cols, channels;
     uint64_t *spectrum; /* [channels] full resolution */
     uint64_t *binned;   /* [channels], what a region shows */
+    double *counts;     /* [channels] the same */
     uint32_t *order;    /* [pixels] scan pixels, point by point */
     uint32_t *starts;   /* [points + 1] into order */
     double *values;     /* d [m], then counts, fraction, sigma [n, m] each */
@@ -33,8 +35,9 @@ edx_status edx_profile_new(uint32_t rows, uint32_t cols, uint32_t channels, edx_
     p->channels = channels;
     p->spectrum = calloc(channels, sizeof *p->spectrum);
     p->binned = calloc(channels, sizeof *p->binned);
+    p->counts = calloc(channels, sizeof *p->counts);
     p->order = calloc((size_t)rows * cols, sizeof *p->order);
-    if (!p->spectrum || !p->binned || !p->order)
+    if (!p->spectrum || !p->binned || !p->counts || !p->order)
         goto failed;
     return EDX_OK;
 failed:
@@ -49,6 +52,7 @@ void edx_profile_free(edx_profile **profile)
         return;
     free(p->spectrum);
     free(p->binned);
+    free(p->counts);
     free(p->order);
     free(p->starts);
     free(p->values);
@@ -153,6 +157,23 @@ static size_t sort_pixels(edx_profile *p, const band *b)
     return total;
 }
 
+static uint32_t bin(edx_profile *p, uint32_t bin_energy)
+{
+    uint32_t bins = p->channels / bin_energy;
+    memset(p->binned, 0, bins * sizeof *p->binned);
+    for (uint32_t c = 0; c < bins * bin_energy; c++)
+        p->binned[c / bin_energy] += p->spectrum[c];
+    return bins;
+}
+
+static void evaluate_rows(edx_profile *p, const edx_profile_source *source, double *net)
+{
+    uint32_t bins = bin(p, source->bin_energy);
+    for (uint32_t c = 0; c < bins; c++)
+        p->counts[c] = (double)p->binned[c];
+    edx_functional_spectrum(source->rows, source->n, bins, p->counts, net, p->covariance);
+}
+
 /* What the specimen does not let out is put back for the fractions; counts stay what they are. */
 static void evaluate_absolute(const edx_profile *p, const edx_profile_source *source,
                               const uint32_t *pixels, size_t n, const double *net, double *fraction,
@@ -173,7 +194,10 @@ static void evaluate_absolute(const edx_profile *p, const edx_profile_source *so
 static void evaluate(edx_profile *p, const edx_profile_source *source, const uint32_t *pixels,
                      size_t n, double *net, double *fraction, double *sigma)
 {
-    edx_intensity_spectrum(source->intensity, p->spectrum, net, p->covariance);
+    if (source->rows)
+        evaluate_rows(p, source, net);
+    else
+        edx_intensity_spectrum(source->intensity, p->spectrum, net, p->covariance);
     if (source->thickness)
         evaluate_absolute(p, source, pixels, n, net, fraction, sigma);
     else
@@ -254,10 +278,7 @@ edx_status edx_profile_region(edx_profile *profile, const edx_profile_source *so
         return edx_fail(err, EDX_E_RANGE,
                         "region: no pixel's centre is in it, expected one or more");
     sum_pixels(profile, source->scene, profile->order, out->pixels);
-    uint32_t bins = profile->channels / source->bin_energy;
-    memset(profile->binned, 0, bins * sizeof *profile->binned);
-    for (uint32_t c = 0; c < bins * source->bin_energy; c++)
-        profile->binned[c / source->bin_energy] += profile->spectrum[c];
+    uint32_t bins = bin(profile, source->bin_energy);
     out->spectrum = edx_array_1(EDX_U8, profile->binned, bins);
     if (source->n == 0)
         return EDX_OK;

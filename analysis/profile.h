@@ -21,6 +21,7 @@ typedef struct edx_profile_source {
     double limit; /* of quantification */
     double step_nm[2];
     uint32_t bin_energy;
+    const double *rows;             /* [n, E] functionals instead of windows; NULL: windows */
     const edx_thickness *thickness; /* NULL unless quant.method counts atoms */
     const double *live_s;           /* [rows * cols], for thickness */
 } edx_profile_source;

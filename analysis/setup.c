@@ -11,6 +11,7 @@ void edx_setup_free(edx_setup **setup)
         return;
     edx_intensity_free(&s->intensity);
     edx_detail_free(&s->detail);
+    edx_functional_free(&s->functional);
     free(s->sum);
     free(s->total);
     free(s->image);
@@ -126,6 +127,8 @@ edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin, e
                                    begin->cols, begin->channels, s->bin_pixels, &s->intensity, err);
     if (status == EDX_OK)
         status = open_detail(s, begin, err);
+    if (status == EDX_OK && s->n > 0 && settings->quant.background == EDX_BACKGROUND_MODEL)
+        status = edx_functional_new(s->n, s->axis.channels, &s->functional, err);
     if (status == EDX_OK)
         status = allocate(s, err);
     if (status == EDX_OK)

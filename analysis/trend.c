@@ -191,13 +191,14 @@ static bool alike(const edx_trend *a, const edx_trend *b)
     return true;
 }
 
-void edx_trend_follow(edx_trend *trend, edx_trend *before)
+bool edx_trend_follow(edx_trend *trend, edx_trend *before)
 {
     if (!alike(trend, before))
-        return;
+        return false;
     edx_trend taken = *before;
     *before = *trend;
     *trend = taken;
+    return true;
 }
 
 /* ---- frames ---- */

@@ -33,8 +33,8 @@ typedef struct edx_trend_shape {
 edx_status edx_trend_new(const edx_trend_shape *shape, edx_trend **out, edx_error *err);
 void edx_trend_free(edx_trend **trend);
 void edx_trend_clear(edx_trend *trend);
-/* Takes over what before kept where both keep the same. */
-void edx_trend_follow(edx_trend *trend, edx_trend *before);
+/* Takes over what before kept where both keep the same; false where they do not. */
+bool edx_trend_follow(edx_trend *trend, edx_trend *before);
 
 /* Adds events of rows row ... of a scan frame as edx_scene_add does. NOMEM leaves them out. */
 edx_status edx_trend_add(edx_trend *trend, uint64_t frame, uint32_t row, const edx_events *events,

@@ -94,9 +94,9 @@ void edx_watch_clear(edx_watch *watch)
     watch->asked = 0;
 }
 
-void edx_watch_follow(edx_watch *watch, edx_watch *before)
+bool edx_watch_follow(edx_watch *watch, edx_watch *before)
 {
-    edx_trend_follow(watch->trend, before->trend);
+    return edx_trend_follow(watch->trend, before->trend);
 }
 
 edx_status edx_watch_add(edx_watch *watch, uint64_t frame, uint32_t row, const edx_events *events,

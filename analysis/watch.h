@@ -32,8 +32,8 @@ typedef struct edx_watch_setup {
 edx_status edx_watch_new(const edx_watch_setup *setup, edx_watch **out, edx_error *err);
 void edx_watch_free(edx_watch **watch);
 void edx_watch_clear(edx_watch *watch);
-/* Takes over what before has counted where both count the same. */
-void edx_watch_follow(edx_watch *watch, edx_watch *before);
+/* Takes over what before has counted where both count the same; false where they do not. */
+bool edx_watch_follow(edx_watch *watch, edx_watch *before);
 /* Adds events of rows row ... of a scan frame as edx_scene_add does. NOMEM leaves them out. */
 edx_status edx_watch_add(edx_watch *watch, uint64_t frame, uint32_t row, const edx_events *events,
                          edx_error *err);

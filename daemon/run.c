@@ -748,10 +748,14 @@ edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closi
     if (!run->analysis) {
         return edx_fail(err, EDX_E_STATE, "there is no acquisition to save");
     }
+    edx_status status = edx_analysis_settle(run->analysis, err);
+    if (status) {
+        return status;
+    }
     if (state == EDX_FINISHED) {
         correct_drift(run);
     }
-    edx_status status = edx_analysis_final(run->analysis, &results, err);
+    status = edx_analysis_final(run->analysis, &results, err);
     if (status) {
         return status;
     }

@@ -197,8 +197,8 @@ static const char *const bases[] = {"atomic", "weight", NULL};
 
 /* How many of each this version computes; the others are known and refused. */
 #define DRIFTS_COMPUTED 2
-#define METHODS_COMPUTED 1
-#define BACKGROUNDS_COMPUTED 1
+#define METHODS_COMPUTED 3
+#define BACKGROUNDS_COMPUTED 2
 
 #define LINE(member) offsetof(edx_line_setting, member)
 #define POSITIVE .min = EDX_FIELD_ABOVE_ZERO, .max = INFINITY

@@ -199,7 +199,7 @@ class Commands(Live):
                     message = self.ask(cmd="history", topic=topic, frame=n)["message"]
                     self.assertEqual((message["acq"], message["frame"]), (acq, n))
                 self.assertEqual(np.sum(message["sum"]), frames[:n + 1, :, :4].sum())
-        self.assert_error(self.d.request(cmd="history", topic="edx.nmf", frame=0))
+        self.assert_error(self.d.request(cmd="history", topic="edx.profile", frame=0))
 
     def test_region(self):
         frames = self.run_frames()
