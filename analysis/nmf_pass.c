@@ -174,22 +174,29 @@ typedef struct job {
     float even[EDX_NMF_WIDEST]; /* each component's part of all counts */
 } job;
 
-/* Rows of h, not below the least, and their sums. */
-static void sum_blocks(const edx_nmf_pass *p, uint32_t chunk, size_t at, size_t n)
+/* Where the chunk of channels ends that begins at first. */
+static uint32_t end_of(const edx_nmf_pass *p, uint32_t first)
 {
+    return p->channels - first < ROWS_PER_CHUNK ? p->channels : first + ROWS_PER_CHUNK;
+}
+
+/* Rows first to end - 1 of h, not below the least, and their sums. */
+static void sum_blocks(const edx_nmf_pass *p, uint32_t chunk, uint32_t first, uint32_t end)
+{
+    size_t at = (size_t)first * p->width, n = (size_t)(end - first) * p->width;
     double *sums = p->sums + (size_t)chunk * p->width;
 
     memcpy(p->h + at, p->shares[0] + at, sizeof *p->h * n);
     for (uint32_t b = 1; b < p->n_blocks; b++)
         add_rows(p->h + at, p->shares[b] + at, n);
     memset(sums, 0, sizeof *sums * p->width);
-    for (size_t row = at; row < at + n; row += p->width) {
-        float part = p->part[row / p->width];
-        for (uint32_t j = 0; j < p->width; j++) {
-            float least = part * p->least[j];
-            if (p->h[row + j] < least)
-                p->h[row + j] = least;
-            sums[j] += (double)p->h[row + j];
+    for (uint32_t c = first; c < end; c++) {
+        float *row = p->h + (size_t)c * p->width;
+        for (uint32_t k = 0; k < p->width; k++) {
+            float least = p->part[c] * p->least[k];
+            if (row[k] < least)
+                row[k] = least;
+            sums[k] += (double)row[k];
         }
     }
 }
@@ -200,9 +207,8 @@ static void reduce(void *context, uint32_t chunk, uint32_t worker)
 {
     const job *j = context;
     edx_nmf_pass *p = j->pass;
-    uint32_t first = chunk * ROWS_PER_CHUNK, rows = p->channels - first;
-    size_t at = (size_t)first * p->width;
-    size_t n = (size_t)(rows < ROWS_PER_CHUNK ? rows : ROWS_PER_CHUNK) * p->width;
+    uint32_t first = chunk * ROWS_PER_CHUNK, end = end_of(p, first);
+    size_t at = (size_t)first * p->width, n = (size_t)(end - first) * p->width;
     float *shares = p->shares[j->block];
 
     (void)worker;
@@ -213,7 +219,7 @@ static void reduce(void *context, uint32_t chunk, uint32_t worker)
         times_rows(shares + at, p->h + at, n);
     }
     if (!j->whole)
-        sum_blocks(p, chunk, at, n);
+        sum_blocks(p, chunk, first, end);
 }
 
 static void update_h(job *j)
@@ -305,9 +311,8 @@ static void push_chunk(void *context, uint32_t chunk, uint32_t worker)
 {
     const job *j = context;
     edx_nmf_pass *p = j->pass;
-    uint32_t first = chunk * ROWS_PER_CHUNK, rows = p->channels - first;
-    size_t at = (size_t)first * p->width;
-    size_t n = (size_t)(rows < ROWS_PER_CHUNK ? rows : ROWS_PER_CHUNK) * p->width;
+    uint32_t first = chunk * ROWS_PER_CHUNK, end = end_of(p, first);
+    size_t at = (size_t)first * p->width, n = (size_t)(end - first) * p->width;
 
     (void)worker;
     for (uint32_t b = 0; b < p->n_blocks; b++)
