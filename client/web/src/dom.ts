@@ -122,5 +122,5 @@ export function fitCanvas(
 
 /** Says it once to a screen reader. */
 export function announce(text: string, urgent = false): void {
-    setText(byId(urgent ? "announce-now" : "announce"), text);
+    byId(urgent ? "announce-now" : "announce").textContent = text; // anew even when it is the same text
 }

@@ -216,6 +216,7 @@ function quantity(plane: Plane, what: Quantity): Plane | undefined {
             ...common,
             id: `${plane.id}/sigma`,
             title: `σ ${plane.title}`,
+            unit: `σ, ${plane.unit}`,
             value: masked,
             format: (v) => plane.format(v, undefined).replace(" ± ?", ""),
         };
@@ -284,7 +285,6 @@ export function choices(snapshot: Snapshot, tab: Tab): Choice[] {
         const k = (kept.componentsFrom === "pca" ? snapshot["edx.pca"] : snapshot["edx.nmf"])?.maps.shape[0] ?? 0;
         for (let i = 0; i < Math.max(k, 5); i++)
             out.push({ id: `comp:${i}`, title: `${kept.componentsFrom.toUpperCase()} ${i + 1}` });
-        return out;
     }
     lines.forEach((line, i) => out.push({ id: `net:${i}`, title: `${lineName(line)} net` }));
     elements.forEach((el, i) => out.push({ id: `at:${i}`, title: `${el} fraction` }));
@@ -309,13 +309,19 @@ function first(ids: string[]): string[] {
     return [...new Set(ids)].slice(0, TILES);
 }
 
+/** Those that are there; before any is, places for all. */
+function components(snapshot: Snapshot): string[] {
+    const body = kept.componentsFrom === "pca" ? snapshot["edx.pca"] : snapshot["edx.nmf"];
+    return Array.from({ length: body?.maps.shape[0] ?? TILES - 1 }, (_, i) => `comp:${i}`);
+}
+
 /** What the six tiles show until the reader chooses. */
 export function defaults(snapshot: Snapshot, tab: Tab): string[] {
     const n = snapshot["edx.maps"]?.lines.length ?? 0;
     const net = Array.from({ length: n }, (_, i) => `net:${i}`);
     const at = Array.from({ length: n }, (_, i) => `at:${i}`);
     const more = ["total", "exposure", "overlay"];
-    if (tab === "components") return ["scree", "comp:0", "comp:1", "comp:2", "comp:3", "comp:4"];
+    if (tab === "components") return first(["scree", ...components(snapshot), "haadf", ...net, ...at, ...more]);
     if (tab === "ratios") {
         const pairs = net.flatMap((_, i) => net.map((__, j) => (i < j ? `ratio:${i}:${j}` : ""))).filter(Boolean);
         return first(["haadf", ...pairs.slice(0, 2), "overlay", ...at.map((_, i) => `res:${i}`), ...at, ...more]);

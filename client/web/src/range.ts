@@ -8,7 +8,7 @@ export function openRange(tile: Tile): void {
     const plane = tile.plane;
     if (!plane) return;
     const dialog = byId<HTMLDialogElement>("range");
-    const percent = plane.unit.startsWith("at.%") ? 100 : 1;
+    const percent = plane.unit.includes("at.%") ? 100 : 1;
     const [lo, hi] = (ui.locks.get(plane.id) ?? robustRange(plane)).map((v) =>
         Number((percent * v).toPrecision(4)),
     ) as [number, number];
