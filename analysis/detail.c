@@ -8,6 +8,7 @@
 #include "analysis/grouped.h"
 #include "analysis/nmf.h"
 #include "analysis/portraits.h"
+#include "analysis/replicates.h"
 #include "analysis/survey.h"
 #include "analysis/watch.h"
 
@@ -23,8 +24,9 @@ struct edx_detail {
     uint32_t rows, cols, channels, n;
     edx_grouped *grouped;
     edx_components *components;
-    edx_nmf *nmf;       /* NULL: off */
-    edx_survey *survey; /* NULL: there are no energies to model */
+    edx_nmf *nmf;               /* NULL: off */
+    edx_replicates *replicates; /* NULL: there are no groups or no factors */
+    edx_survey *survey;         /* NULL: there are no energies to model */
     edx_portraits *portraits;
     edx_watch *watch;
     double *windows;      /* [n, E] */
@@ -72,7 +74,11 @@ static edx_status open_components(edx_detail *d, const edx_detail_setup *s, edx_
     if (d->first_spectra == NULL || d->nmf_maps == NULL || d->share == NULL || d->particle == NULL)
         return edx_fail(err, EDX_E_NOMEM, "no memory for %u components of %u x %u pixels", k,
                         d->rows, d->cols);
-    return edx_nmf_new(d->rows * d->cols, d->channels, k, &d->nmf, err);
+    status = edx_nmf_new(d->rows * d->cols, d->channels, k, &d->nmf, err);
+    if (status == EDX_OK && edx_grouped_groups(d->grouped) >= 2)
+        status = edx_replicates_new(d->rows, d->cols, d->channels, edx_grouped_groups(d->grouped),
+                                    k, &d->replicates, err);
+    return status;
 }
 
 static edx_status open_survey(edx_detail *d, const edx_detail_setup *s, edx_error *err)
@@ -169,6 +175,7 @@ void edx_detail_free(edx_detail **detail)
     edx_grouped_free(&d->grouped);
     edx_components_free(&d->components);
     edx_nmf_free(&d->nmf);
+    edx_replicates_free(&d->replicates);
     edx_survey_free(&d->survey);
     edx_portraits_free(&d->portraits);
     edx_watch_free(&d->watch);
@@ -185,6 +192,8 @@ edx_status edx_detail_set_pool(edx_detail *detail, edx_pool *pool, edx_error *er
     edx_components_set_pool(detail->components, pool);
     if (detail->nmf != NULL)
         edx_nmf_set_pool(detail->nmf, pool);
+    if (detail->replicates != NULL)
+        edx_replicates_set_pool(detail->replicates, pool);
     return edx_grouped_set_pool(detail->grouped, pool, err);
 }
 
@@ -347,6 +356,7 @@ static edx_portraits_input sitters_of(edx_detail *d, const edx_detail_input *in,
         .pca = pca,
         .folds = edx_components_folds(d->components),
         .nmf = d->nmf,
+        .replicates = d->replicates,
         .particle = d->particle,
         .fixed = in->fixed};
 }
@@ -362,7 +372,11 @@ static edx_status find_particles(edx_detail *d, const edx_detail_input *in, edx_
     if (d->nmf != NULL)
         mark_factors(d, in);
     sitters.verdict = verdict_due(d, in);
-    status = edx_portraits_update(d->portraits, &sitters, &out->particles, err);
+    if (sitters.verdict && d->replicates != NULL && d->n >= 2 && d->n_judged > 0)
+        status = edx_replicates_update(d->replicates, edx_grouped_pixels(d->grouped), d->nmf,
+                                       in->fixed, err);
+    if (status == EDX_OK)
+        status = edx_portraits_update(d->portraits, &sitters, &out->particles, err);
     out->has_particles = status == EDX_OK;
     return status;
 }

@@ -30,6 +30,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/elements.h \
 	analysis/energy.c \
 	analysis/energy.h \
+	analysis/ensemble.c \
+	analysis/ensemble.h \
 	analysis/folds.c \
 	analysis/folds.h \
 	analysis/forecast.c \
@@ -93,6 +95,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/quant.h \
 	analysis/radial.c \
 	analysis/radial.h \
+	analysis/replicates.c \
+	analysis/replicates.h \
 	analysis/rings.c \
 	analysis/rings.h \
 	analysis/scaled.c \

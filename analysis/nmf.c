@@ -124,21 +124,43 @@ bool edx_nmf_needs_start(const edx_nmf *nmf, uint32_t k)
     return nmf->empty || nmf->k != k;
 }
 
-edx_status edx_nmf_start(edx_nmf *nmf, const edx_scene *store, uint32_t k, const float *spectra,
-                         const float *maps, bool fixed, edx_error *err)
+/* What every start has in common. */
+static void begin_with(edx_nmf *n, const edx_scene *store, uint32_t k)
 {
     double grown;
 
+    (void)take_store(n, store, &grown);
+    n->k = k;
+    n->age = 0;
+    n->divergence = NAN;
+    n->empty = edx_scene_counts(store) == 0;
+}
+
+edx_status edx_nmf_start_as(edx_nmf *nmf, const edx_scene *store, const edx_nmf *other,
+                            edx_error *err)
+{
+    if (other->k == 0)
+        return edx_fail(err, EDX_E_STATE, "no components to start from");
+    if (other->k > nmf->max_k)
+        return edx_fail(err, EDX_E_RANGE, "%u components, expected 1 to %u", other->k, nmf->max_k);
+    begin_with(nmf, store, other->k);
+    nmf->known = 0;
+    nmf->to_order = false;
+    edx_nmf_pass_get(other->pass, nmf->start, nmf->maps);
+    edx_nmf_pass_set(nmf->pass, store, nmf->k, nmf->start, nmf->maps, GROWTH_MIX);
+    take_results(nmf);
+    return EDX_OK;
+}
+
+edx_status edx_nmf_start(edx_nmf *nmf, const edx_scene *store, uint32_t k, const float *spectra,
+                         const float *maps, bool fixed, edx_error *err)
+{
     if (k < 1 || k > nmf->max_k)
         return edx_fail(err, EDX_E_RANGE, "%u components, expected 1 to %u", k, nmf->max_k);
     nmf->known = fixed || nmf->empty ? 0 : nmf->k;
     memcpy(nmf->before, nmf->spectra, sizeof *nmf->before * nmf->known * nmf->channels);
-    (void)take_store(nmf, store, &grown);
-    nmf->k = k;
-    nmf->age = 0;
-    nmf->divergence = NAN;
+    begin_with(nmf, store, k);
     nmf->to_order = true;
-    nmf->empty = edx_scene_counts(store) == 0;
     edx_nmf_begin(nmf, store, k, spectra, maps);
     edx_nmf_pass_set(nmf->pass, store, k, nmf->start, nmf->maps, START_MIX);
     take_results(nmf);

@@ -39,6 +39,11 @@ bool edx_nmf_needs_start(const edx_nmf *nmf, uint32_t k);
 edx_status edx_nmf_start(edx_nmf *nmf, const edx_scene *store, uint32_t k, const float *spectra,
                          const float *maps, bool fixed, edx_error *err);
 
+/* Starts from the components of other, found in nearly the same counts, in their places. STATE
+ * before a start of other, RANGE for more than max_k. */
+edx_status edx_nmf_start_as(edx_nmf *nmf, const edx_scene *store, const edx_nmf *other,
+                            edx_error *err);
+
 /* Brings the components up to date with a store that may have grown, in n passes over its counts.
  * For the same counts (the same sums of pixels and channels) D never rises from call to call.
  * Without counts everything is 0. STATE before a start, NUMERIC when D is not finite. */

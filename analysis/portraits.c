@@ -47,6 +47,8 @@ struct edx_portraits {
     uint8_t *mask;                    /* [analysis pixels] */
     double *rest;                     /* [m, E] rings without a group */
     double *heldout, *spread;         /* [groups, n, m], [n, m] */
+    double *coefficients;             /* [m, factors] */
+    double weights[EDX_PORTRAITS_FACTORS * EDX_MAX_LINES];
     size_t rings_room;
 };
 
@@ -150,9 +152,10 @@ void edx_portraits_free(edx_portraits **portraits)
     edx_functional_free(&p->functional);
     for (uint32_t i = 0; i < EDX_MAX_PARTICLES; i++)
         free(p->verdicts[i].values);
-    void *memory[] = {p->windows,   p->vectors, p->columns, p->projected,  p->total,
-                      p->fraction,  p->sigma,   p->net,     p->covariance, p->one_fraction,
-                      p->one_sigma, p->mask,    p->rest,    p->heldout,    p->spread};
+    void *memory[] = {p->windows,    p->vectors,      p->columns,   p->projected,
+                      p->total,      p->fraction,     p->sigma,     p->net,
+                      p->covariance, p->one_fraction, p->one_sigma, p->mask,
+                      p->rest,       p->heldout,      p->spread,    p->coefficients};
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++)
         free(memory[i]);
     free(p);
@@ -218,10 +221,12 @@ static edx_status reserve(edx_portraits *p, size_t m, edx_error *err)
     free(p->rest);
     free(p->heldout);
     free(p->spread);
+    free(p->coefficients);
     p->rest = malloc(room * p->channels * sizeof(double));
+    p->coefficients = malloc(room * EDX_PORTRAITS_FACTORS * sizeof(double));
     p->heldout = malloc((p->groups + 1) * p->n * room * sizeof(double));
     p->spread = malloc(p->n * room * sizeof(double));
-    p->rings_room = p->rest && p->heldout && p->spread ? room : 0;
+    p->rings_room = p->rest && p->heldout && p->spread && p->coefficients ? room : 0;
     return p->rings_room > 0 ? EDX_OK : edx_fail(err, EDX_E_NOMEM, "no memory for %zu rings", m);
 }
 
@@ -476,6 +481,84 @@ static void show_components(const sitting *s)
     edx_bias_check(p->bias, p->heldout, &v->pca);
 }
 
+/* Net counts of line i in one count of component k, by the windows. */
+static void weigh_factors(const edx_portraits *p, const edx_nmf *nmf, double *out)
+{
+    const float *spectra = edx_nmf_spectra(nmf);
+
+    for (uint32_t k = 0; k < edx_nmf_rank(nmf); k++)
+        for (uint32_t i = 0; i < p->n; i++) {
+            double sum = 0;
+            for (uint32_t c = 0; c < p->channels; c++)
+                sum += p->windows[(size_t)i * p->channels + c] *
+                       (double)spectra[(size_t)k * p->channels + c];
+            out[k * p->n + i] = sum;
+        }
+}
+
+/* What a ring's coefficients [rank] say of composition: the particles' components alone. */
+static void compose_ring(const sitting *s, const double *coefficients, const double *weights,
+                         uint32_t rank, uint32_t ring, double *fraction)
+{
+    uint32_t n = s->p->n;
+    double amount[EDX_MAX_LINES], total = 0, least = INFINITY;
+
+    for (uint32_t i = 0; i < n; i++) {
+        amount[i] = 0;
+        for (uint32_t k = 0; k < rank; k++)
+            if (s->in->particle[k])
+                amount[i] += s->p->k[i] * weights[k * n + i] * coefficients[k];
+        total += amount[i];
+        least = fmin(least, amount[i]);
+    }
+    for (uint32_t i = 0; i < n; i++)
+        fraction[(size_t)i * s->rings.m + ring] = least > 0 ? amount[i] / total : NAN;
+}
+
+/* The profile of rings as factors have them; NaN where there are none. */
+static void factor_rings(const sitting *s, const edx_rings *rings, edx_nmf *nmf, double *fraction)
+{
+    edx_portraits *p = s->p;
+    const bool *wanted = edx_radial_particles(p->radial)[s->index].radial.quantified;
+    uint32_t rank = nmf != NULL ? edx_nmf_rank(nmf) : 0;
+
+    for (size_t i = 0; i < cells(s); i++)
+        fraction[i] = NAN;
+    if (rank == 0 ||
+        edx_nmf_project(nmf, rings->spectra, rings->m, p->coefficients, NULL) != EDX_OK)
+        return;
+    weigh_factors(p, nmf, p->weights);
+    for (uint32_t r = 0; r < rings->m; r++)
+        if (wanted[r])
+            compose_ring(s, p->coefficients + (size_t)r * rank, p->weights, rank, r, fraction);
+}
+
+/* The same by non-negative factors, those of the particles alone. */
+static void show_factors(const sitting *s)
+{
+    edx_portraits *p = s->p;
+    verdict *v = &p->verdicts[s->index];
+    double *values = v->values + 2 * cells(s);
+
+    for (uint32_t g = 0; g < s->rings.groups; g++) {
+        edx_rings rest = without(s, g);
+        factor_rings(s, &rest, edx_replicates_without(s->in->replicates, g),
+                     p->heldout + g * cells(s));
+    }
+    factor_rings(s, &s->rings, s->in->nmf, values);
+    edx_bias_jackknife(p->bias, p->heldout, values + cells(s));
+    edx_bias_check(p->bias, p->heldout, &v->nmf);
+}
+
+/* Raw counts to judge components by: those of the anchored model, which are sharper than windows
+ * and have no part in what is judged. */
+static edx_status load_model(const sitting *s, edx_error *err)
+{
+    return edx_bias_load(s->p->bias, &s->rings, s->p->n, edx_model_anchored_rows(s->in->model),
+                         s->p->k, edx_radial_particles(s->p->radial)[s->index].radial.quantified,
+                         err);
+}
+
 /* Everything that takes the groups. */
 static edx_status judge(sitting *s, edx_error *err)
 {
@@ -483,9 +566,15 @@ static edx_status judge(sitting *s, edx_error *err)
 
     if (status == EDX_OK && s->rings.groups >= 2)
         status = check_denoised(s, err);
-    if (status == EDX_OK && s->rings.groups >= 2 && s->in->pca != NULL && s->in->pca->rank > 0)
+    if (status == EDX_OK && s->rings.groups >= 2)
+        status = load_model(s, err);
+    if (status != EDX_OK || s->rings.groups < 2)
+        return status;
+    if (s->in->pca != NULL && s->in->pca->rank > 0)
         show_components(s);
-    return status;
+    if (s->in->nmf != NULL && s->in->replicates != NULL)
+        show_factors(s);
+    return EDX_OK;
 }
 
 static void take_verdict(const sitting *s)

@@ -13,10 +13,12 @@
 #include "analysis/model.h"
 #include "analysis/nmf.h"
 #include "analysis/particles.h"
+#include "analysis/replicates.h"
 #include "proto/result.h"
 
 /* Particles, the largest first, that are denoised; the others are raw. */
 #define EDX_PORTRAITS_DENOISED 16u
+#define EDX_PORTRAITS_FACTORS 64u /* at most */
 
 typedef struct edx_portraits edx_portraits;
 
@@ -48,9 +50,10 @@ typedef struct edx_portraits_input {
     edx_model *model;          /* is fitted to one particle after the other; NULL: there is none */
     const edx_pca_result *pca; /* NULL: none */
     const edx_folds *folds;    /* of it */
-    const edx_nmf *nmf;        /* NULL: none */
-    const bool *particle;      /* [its k] which of its components are the particles' */
-    bool fixed;                /* ids are assigned afresh */
+    edx_nmf *nmf;              /* NULL: none */
+    const edx_replicates *replicates; /* of nmf, up to date for a verdict; NULL: none */
+    const bool *particle;             /* [its k] which of its components are the particles' */
+    bool fixed;                       /* ids are assigned afresh */
     bool verdict; /* find what takes all groups anew: checks, maps, profiles by components */
 } edx_portraits_input;
 
