@@ -353,7 +353,9 @@ static edx_status map(sitting *s, edx_error *err)
     edx_portraits *p = s->p;
     double half = 0.5 * (p->bin_pixels - 1);
 
-    if (!isfinite(s->found.anchored[0]) ||
+    const edx_particle *raw = &edx_radial_particles(p->radial)[s->index];
+
+    if (!isfinite(raw->composition[0][0]) || !isfinite(s->found.anchored[0]) ||
         edx_functional_set(p->functional, s->what.model, NULL) != EDX_OK)
         return EDX_OK; /* nothing to go by */
     look_at_pixels(s);
