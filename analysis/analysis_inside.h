@@ -31,7 +31,8 @@ typedef struct edx_setup {
     uint64_t *total;            /* [rows * cols] each */
     double *image;
     float *exposure;
-    float *net, *sigma, *fraction, *fraction_sigma; /* [n, rows * cols] each */
+    float *net, *sigma, *fraction, *fraction_sigma;            /* [n, rows * cols] each */
+    double energies[EDX_MAX_LINES], windows[EDX_MAX_LINES][2]; /* of the lines */
     float *thick, *atoms; /* [rows * cols], [n, rows * cols] where absolute */
 } edx_setup;
 

@@ -191,8 +191,12 @@ static void fill_maps(const edx_analysis *a, edx_maps_result *out)
         memcpy(out->lines[i], s->lines[i].name, sizeof out->lines[i]);
         memcpy(out->elements[i], s->lines[i].element, sizeof out->elements[i]);
     }
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < 2; i++) {
         out->step_nm[i] = a->begin.step_nm[i] * s->bin_pixels;
+        out->origin_nm[i] = a->begin.step_nm[i] * 0.5 * (s->bin_pixels - 1);
+    }
+    out->energy_eV = edx_array_1(EDX_F8, s->energies, s->n);
+    out->window_eV = edx_array_2(EDX_F8, s->windows, s->n, 2);
     out->intensity = edx_array_3(EDX_F4, s->net, s->n, s->rows, s->cols);
     out->sigma = edx_array_3(EDX_F4, s->sigma, s->n, s->rows, s->cols);
     out->atomic_fraction = edx_array_3(EDX_F4, s->fraction, s->n, s->rows, s->cols);

@@ -95,6 +95,11 @@ edx_status edx_setup_derive(edx_setup *s, const edx_settings *settings, const ed
         status = set_axes(s, begin, err);
     if (status == EDX_OK)
         status = edx_lines_resolve(settings, begin, &s->axis, s->lines, &s->n, err);
+    for (uint32_t i = 0; i < s->n && status == EDX_OK; i++) {
+        s->energies[i] = s->lines[i].energy_eV;
+        s->windows[i][0] = s->lines[i].window_eV[0];
+        s->windows[i][1] = s->lines[i].window_eV[1];
+    }
     s->absolute = settings->quant.method != EDX_CLIFF_LORIMER;
     if (status == EDX_OK && s->absolute)
         edx_thickness_init(&s->thickness, settings->quant.method, begin, s->lines, s->n);

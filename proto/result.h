@@ -82,7 +82,8 @@ typedef struct edx_maps_result {
     uint32_t n;
     char lines[EDX_MAX_LINES][EDX_LINE_SIZE];
     char elements[EDX_MAX_LINES][EDX_SYMBOL_SIZE];
-    double step_nm[2];
+    double step_nm[2], origin_nm[2];             /* centre of the first pixel */
+    edx_array energy_eV, window_eV;              /* [n], [n, 2] of the lines */
     edx_array intensity, sigma;                  /* [n, rows, cols] */
     edx_array atomic_fraction, fraction_sigma;   /* [n, rows, cols] */
     edx_array denoised_fraction, denoised_sigma; /* [n, rows, cols] */

@@ -150,24 +150,32 @@ static const char j_spectrum[] =
     "\"gain\": 1.25, \"gain_sigma\": 0.125, \"resolution_eV\": 130, \"resolution_sigma\": 2}, "
     "\"found\": {\"Ag\": 40}}";
 
-static const edx_maps_result maps_example = {.head = HEAD,
-                                             .n = 1,
-                                             .lines = {"Ag_La"},
-                                             .elements = {"Ag"},
-                                             .step_nm = {0.5, 0.25},
-                                             .intensity = A3(1),
-                                             .sigma = A3(2),
-                                             .atomic_fraction = A3(3),
-                                             .fraction_sigma = A3(4),
-                                             .denoised_fraction = A3(5),
-                                             .denoised_sigma = A3(6),
-                                             .exposure = A2(7),
-                                             .mass_thickness = A2(8),
-                                             .atoms = A3(9)};
+static const uint8_t window[] = {11, 12};
+
+static const edx_maps_result maps_example = {
+    .head = HEAD,
+    .n = 1,
+    .lines = {"Ag_La"},
+    .elements = {"Ag"},
+    .step_nm = {0.5, 0.25},
+    .origin_nm = {0.125, 0.0625},
+    .energy_eV = A1(10),
+    .window_eV = {.dtype = EDX_U1, .ndim = 2, .shape = {1, 2}, .data = window},
+    .intensity = A3(1),
+    .sigma = A3(2),
+    .atomic_fraction = A3(3),
+    .fraction_sigma = A3(4),
+    .denoised_fraction = A3(5),
+    .denoised_sigma = A3(6),
+    .exposure = A2(7),
+    .mass_thickness = A2(8),
+    .atoms = A3(9)};
 
 static const char j_maps[] =
     "{\"v\": 1, \"acq\": \"a-1\", \"t\": 8.5, \"frames\": 3, \"frame\": 4, \"counts\": 5, "
-    "\"lines\": [\"Ag_La\"], \"elements\": [\"Ag\"], \"step_nm\": [0.5, 0.25], \"intensity\": |u1 "
+    "\"lines\": [\"Ag_La\"], \"elements\": [\"Ag\"], \"step_nm\": [0.5, 0.25], \"origin_nm\": "
+    "[0.125, 0.0625], "
+    "\"energy_eV\": |u1 [1] 0a, \"window_eV\": |u1 [1, 2] 0b0c, \"intensity\": |u1 "
     "[1, 1, 1] 01, \"sigma\": |u1 [1, 1, 1] 02, \"atomic_fraction\": |u1 [1, 1, 1] 03, "
     "\"fraction_sigma\": |u1 [1, 1, 1] 04, \"denoised_fraction\": |u1 [1, 1, 1] 05, "
     "\"denoised_sigma\": |u1 [1, 1, 1] 06, \"exposure\": |u1 [1, 1] 07, "
