@@ -297,7 +297,8 @@ static double height_over(const body *b, const double at[2])
     return distance(at, b->place.centre_nm) - b->place.radius_nm;
 }
 
-/* Those that may have a claim to pixels round body i, into out; returns how many. */
+/* Those that may have a claim to pixels within reach of body i (they are nearer than 1.7 R and
+ * their own radius), into out; returns how many. */
 static uint32_t find_rivals(const edx_particles *p, uint32_t i, uint32_t *out)
 {
     const edx_particle_place *one = &p->bodies[i].place;
@@ -305,7 +306,7 @@ static uint32_t find_rivals(const edx_particles *p, uint32_t i, uint32_t *out)
 
     for (uint32_t k = 0; k < p->count; k++) {
         const edx_particle_place *other = &p->bodies[k].place;
-        double most = 2 * EDX_PARTICLES_REACH * (one->radius_nm + other->radius_nm);
+        double most = 2 * (one->radius_nm + other->radius_nm);
         if (k != i && distance(one->centre_nm, other->centre_nm) < most)
             out[n++] = k;
     }
@@ -339,32 +340,63 @@ static void span(const grid *g, int axis, double at, double reach, uint32_t *fir
     *end = (uint32_t)fmin(fmax(floor((relative + reach) / g->step_nm[axis]) + 1, *first), count);
 }
 
+/* Taking them: of what, round where, who else has a claim. */
+typedef struct gathering {
+    const field *field;
+    uint32_t i;
+    const double *centre;
+    double reach, rim;
+    const uint32_t *rivals;
+    uint32_t n;
+    moments m;
+} gathering;
+
+/* Part of a pixel that counts, by its squared distance. */
+static double part_of(const gathering *t, double square)
+{
+    double part = (t->reach - sqrt(square)) / t->rim + 0.5;
+
+    return part < 1 ? part : 1;
+}
+
+static void gather_row(gathering *t, uint32_t row, uint32_t first, uint32_t end)
+{
+    const grid *g = &t->field->grid;
+    double at[2] = {g->origin_nm[0] + row * g->step_nm[0]}, y = at[0] - t->centre[0];
+
+    for (uint32_t col = first; col < end; col++) {
+        at[1] = g->origin_nm[1] + col * g->step_nm[1];
+        double x = at[1] - t->centre[1], square = y * y + x * x, part = part_of(t, square);
+        if (!(part > 0) ||
+            !is_ours(t->field->p, t->i, at, label_at(t->field->p, g, row, col), t->rivals, t->n))
+            continue;
+        double value = part * value_of(t->field, row * g->cols + col);
+        t->m.sum += value;
+        t->m.y += value * y;
+        t->m.x += value * x;
+        t->m.square += value * square;
+    }
+}
+
 /* Pixels at the rim count in part, so that sums change smoothly with the radius. */
 static moments take_moments(const field *f, uint32_t i, const double centre[2], double reach,
                             const uint32_t *rivals, uint32_t n)
 {
-    const grid *g = &f->grid;
-    double rim = sqrt(g->step_nm[0] * g->step_nm[1]);
+    const double *step = f->grid.step_nm;
+    gathering t = {.field = f,
+                   .i = i,
+                   .centre = centre,
+                   .reach = reach,
+                   .rim = sqrt(step[0] * step[1]),
+                   .rivals = rivals,
+                   .n = n};
     uint32_t rows[2], cols[2];
-    moments m = {0};
 
-    span(g, 0, centre[0], reach + rim, &rows[0], &rows[1]);
-    span(g, 1, centre[1], reach + rim, &cols[0], &cols[1]);
+    span(&f->grid, 0, centre[0], reach + t.rim, &rows[0], &rows[1]);
+    span(&f->grid, 1, centre[1], reach + t.rim, &cols[0], &cols[1]);
     for (uint32_t r = rows[0]; r < rows[1]; r++)
-        for (uint32_t c = cols[0]; c < cols[1]; c++) {
-            double at[2] = {g->origin_nm[0] + r * g->step_nm[0],
-                            g->origin_nm[1] + c * g->step_nm[1]};
-            double y = at[0] - centre[0], x = at[1] - centre[1], square = y * y + x * x;
-            double part = fmin((reach - sqrt(square)) / rim + 0.5, 1);
-            if (!(part > 0) || !is_ours(f->p, i, at, label_at(f->p, g, r, c), rivals, n))
-                continue;
-            double value = part * value_of(f, r * g->cols + c);
-            m.sum += value;
-            m.y += value * y;
-            m.x += value * x;
-            m.square += value * square;
-        }
-    return m;
+        gather_row(&t, r, cols[0], cols[1]);
+    return t.m;
 }
 
 static double between(double lo, double value, double hi)
@@ -392,15 +424,16 @@ static bool refine(const field *f, uint32_t i, const uint32_t *rivals, uint32_t 
     return true;
 }
 
-/* Where counts do not tell, the pixels above the threshold do. */
-static void measure(const field *f, uint32_t i)
+/* Where counts do not tell, the pixels above the threshold do. Again: nothing has changed for whom
+ * has no rivals. */
+static void measure(const field *f, uint32_t i, bool again)
 {
     body *b = &f->p->bodies[i];
     uint32_t rivals[EDX_MAX_PARTICLES], n = find_rivals(f->p, i, rivals);
     double centre[2] = {b->place.centre_nm[0], b->place.centre_nm[1]};
     double radius = b->place.radius_nm;
 
-    for (int k = 0; k < ITERATIONS; k++) {
+    for (int k = 0; k < ITERATIONS && !(again && n == 0); k++) {
         double before[3] = {centre[0], centre[1], radius};
         if (!refine(f, i, rivals, n, centre, &radius)) {
             memcpy(centre, b->start_nm, sizeof centre);
@@ -465,7 +498,7 @@ static void measure_bodies(edx_particles *p, const field *f)
     start_bodies(p);
     for (int round = 0; round < ROUNDS; round++)
         for (uint32_t i = 0; i < p->count; i++)
-            measure(f, i);
+            measure(f, i, round > 0);
     for (uint32_t i = 0; i < p->count; i++) {
         edx_particle_place *place = &p->bodies[i].place;
         place->diameter_nm = 2 * place->radius_nm;
@@ -582,6 +615,18 @@ static void claim_around(edx_particles *p, uint32_t i, const grid *g)
                       &p->owner[(size_t)r * g->cols + c]);
 }
 
+/* Labels of a row of scan pixels. */
+static void spread_labels(edx_particles *p, uint32_t row)
+{
+    uint32_t bin = p->shape.bin_pixels, *owner = p->owner + (size_t)row * p->shape.cols;
+    const uint32_t *labels = edx_segment_labels(p->segment) + (size_t)(row / bin) * p->cols;
+
+    memset(owner, 0, sizeof *owner * p->shape.cols);
+    for (uint32_t c = 0; row / bin < p->rows && c < p->cols; c++)
+        for (uint32_t k = 0; k < bin; k++)
+            *owner++ = labels[c];
+}
+
 static void find_owners(edx_particles *p)
 {
     const double *step = p->shape.step_nm;
@@ -593,8 +638,7 @@ static void find_owners(edx_particles *p)
         return;
     }
     for (uint32_t r = 0; r < g.rows; r++)
-        for (uint32_t c = 0; c < g.cols; c++)
-            p->owner[(size_t)r * g.cols + c] = label_at(p, &g, r, c);
+        spread_labels(p, r);
     for (uint32_t i = 0; i < p->count; i++)
         claim_around(p, i, &g);
     for (size_t k = 0; k < scan; k++)

@@ -9,15 +9,17 @@
 #define LEVELS 3        /* searches, each in what the one before left */
 #define NOISE_SIGMA 4.0 /* a pixel stands out by more */
 #define PEAK_SIGMA                                                                                 \
-    6.5                /* a part's brightest pixel does by at least; in noise the background, the  \
-                          mean below the threshold, is 0.8 sigma too low */
-#define PART_SIGMA 6.0 /* its counts do by at least */
-#define FAINTEST 0.2   /* of the brightest part's excess per pixel */
-#define BIMODAL 0.7    /* Otsu's separation; 2 / pi = 0.64 for one Gaussian */
-#define STRAIGHT 5u    /* chamfer steps to a neighbour (Borgefors 1986) ... */
-#define DIAGONAL 7u    /* ... and across a corner */
-#define FAR UINT16_MAX /* no border of the part in the map */
-#define SMALL_PEAK 10u /* a part of its own is more than two pixels from its border somewhere */
+    6.5                 /* a part's brightest pixel does by at least; in noise the background, the \
+                           mean below the threshold, is 0.8 sigma too low */
+#define PART_SIGMA 6.0  /* its counts do by at least */
+#define FAINTEST 0.2    /* of the brightest part's excess per pixel */
+#define BIMODAL 0.7     /* Otsu's separation; 2 / pi = 0.64 for one Gaussian */
+#define STRAIGHT 5u     /* chamfer steps to a neighbour (Borgefors 1986) ... */
+#define DIAGONAL 7u     /* ... and across a corner */
+#define FAR UINT16_MAX  /* no border of the part in the map */
+#define SPLIT_SIGMA 5.0 /* a valley between two parts is deeper by */
+#define HEIGHTS 4095.0  /* steps of the smoothed signal */
+#define SMALL_PEAK 10u  /* a part of its own is more than two pixels from its border somewhere */
 #define LEAST_WEIGHT 0.25F /* of the largest smoothed exposure, for a pixel to be searched */
 #define FEWEST_AROUND 16u  /* pixels that make a background */
 
@@ -27,6 +29,7 @@ typedef struct level {
     double noise; /* variance of the signal, per exposure */
     double separation;
     bool bimodal;
+    double step; /* of heights */
 } level;
 
 struct edx_segment {
@@ -34,6 +37,7 @@ struct edx_segment {
     float *smooth; /* signal per exposure */
     float *weight; /* sum of kernel x exposure */
     float *square; /* sum of kernel^2 x exposure */
+    float *local;  /* sum of kernel^2 x variance */
     float *work;
     float least_weight;
     float *line;             /* [cols + 2 REACH] */
@@ -42,8 +46,10 @@ struct edx_segment {
     uint16_t *near;          /* FAR less the distance to what it is spread from */
     uint32_t *order;         /* pixels of components, then by distance */
     uint32_t *basin;         /* [pixels] 0: none, else basin + 1 */
+    uint32_t *group;         /* [pixels] basins do not reach from one to another */
     uint32_t *parent;        /* [pixels] of basins */
-    uint32_t *highest;       /* [pixels] of basins: distance of the inmost pixel; then its part */
+    uint32_t *highest;       /* [pixels] of basins: depth of the inmost pixel; then label */
+    uint32_t *valley;        /* [pixels] of basins: how much less deep a neck must be */
     uint32_t *label;         /* [pixels] */
     uint32_t *starts;        /* [FAR + 2] of a distance, in order */
     uint32_t *found;         /* [pixels + 1] of labels: area; then new label */
@@ -63,6 +69,7 @@ static bool allocate(edx_segment *s)
     s->smooth = calloc(n, sizeof *s->smooth);
     s->weight = calloc(n, sizeof *s->weight);
     s->square = calloc(n, sizeof *s->square);
+    s->local = calloc(n, sizeof *s->local);
     s->work = calloc(n, sizeof *s->work);
     s->line = calloc(s->cols + 2u * REACH, sizeof *s->line);
     s->mask = calloc(n, sizeof *s->mask);
@@ -70,15 +77,17 @@ static bool allocate(edx_segment *s)
     s->near = calloc(n, sizeof *s->near);
     s->order = calloc(n, sizeof *s->order);
     s->basin = calloc(n, sizeof *s->basin);
+    s->group = calloc(n, sizeof *s->group);
     s->parent = calloc(n, sizeof *s->parent);
     s->highest = calloc(n, sizeof *s->highest);
+    s->valley = calloc(n, sizeof *s->valley);
     s->label = calloc(n, sizeof *s->label);
     s->starts = calloc((size_t)FAR + 2, sizeof *s->starts);
     s->found = calloc(n + 1, sizeof *s->found);
     s->parts = calloc(s->most, sizeof *s->parts);
-    return s->smooth && s->weight && s->square && s->work && s->line && s->mask && s->taken &&
-           s->near && s->order && s->basin && s->parent && s->highest && s->label && s->starts &&
-           s->found && s->parts;
+    return s->smooth && s->weight && s->square && s->local && s->work && s->line && s->mask &&
+           s->taken && s->near && s->order && s->basin && s->group && s->parent && s->highest &&
+           s->valley && s->label && s->starts && s->found && s->parts;
 }
 
 edx_status edx_segment_new(uint32_t rows, uint32_t cols, uint32_t most, edx_segment **out,
@@ -109,6 +118,7 @@ void edx_segment_free(edx_segment **segment)
     free(s->smooth);
     free(s->weight);
     free(s->square);
+    free(s->local);
     free(s->work);
     free(s->line);
     free(s->mask);
@@ -116,8 +126,10 @@ void edx_segment_free(edx_segment **segment)
     free(s->near);
     free(s->order);
     free(s->basin);
+    free(s->group);
     free(s->parent);
     free(s->highest);
+    free(s->valley);
     free(s->label);
     free(s->starts);
     free(s->found);
@@ -171,6 +183,8 @@ static void smooth_all(edx_segment *s, const edx_segment_map *map)
     smooth_map(s, map->exposure, kernel_1, s->weight);
     smooth_map(s, map->exposure, kernel_2, s->square);
     smooth_map(s, map->signal, kernel_1, s->smooth);
+    if (map->variance != NULL)
+        smooth_map(s, map->variance, kernel_2, s->local);
     s->least_weight = 0;
     for (uint32_t i = 0; i < s->pixels; i++)
         s->least_weight = fmaxf(s->least_weight, LEAST_WEIGHT * s->weight[i]);
@@ -453,7 +467,7 @@ static void spread(edx_segment *s)
     }
 }
 
-/* Distance of a part's pixel to what is not it. */
+/* How far inside a part a pixel is: the distance to what is not it, or the signal. */
 static uint32_t depth_of(const edx_segment *s, uint32_t pixel)
 {
     return (uint32_t)FAR - s->near[pixel];
@@ -504,49 +518,116 @@ static void meet(edx_segment *s, uint32_t a, uint32_t b, uint32_t depth)
         high = low;
         low = swap;
     }
-    if (s->highest[low] <= SMALL_PEAK || 4 * depth >= 3 * s->highest[low])
+    if (4 * depth >= 3 * s->highest[low] || s->highest[low] - depth < s->valley[low])
         s->parent[low] = high;
 }
 
-/* The pixel goes to the basin of its inmost neighbour; basins that it connects meet. */
-static void add_to_basin(edx_segment *s, uint32_t pixel, uint32_t *basins)
+/* The pixel goes to the basin of its inmost neighbour in the same group; basins that it connects
+ * meet. A new basin asks for a valley. */
+static void add_to_basin(edx_segment *s, uint32_t pixel, uint32_t valley, uint32_t *basins)
 {
     uint32_t around[8], n = neighbours(s, pixel, true, around), best = 0, depth = 0;
 
     for (uint32_t k = 0; k < n; k++)
-        if (s->basin[around[k]] > 0 && depth_of(s, around[k]) > depth) {
+        if (s->basin[around[k]] > 0 && s->group[around[k]] == s->group[pixel] &&
+            depth_of(s, around[k]) > depth) {
             depth = depth_of(s, around[k]);
             best = s->basin[around[k]];
         }
     if (best == 0) {
         s->parent[*basins] = *basins;
         s->highest[*basins] = depth_of(s, pixel);
+        s->valley[*basins] = valley;
         best = ++*basins;
     }
     s->basin[pixel] = best;
     for (uint32_t k = 0; k < n; k++)
-        if (s->basin[around[k]] > 0)
+        if (s->basin[around[k]] > 0 && s->group[around[k]] == s->group[pixel])
             meet(s, best - 1, s->basin[around[k]] - 1, depth_of(s, pixel));
 }
 
-/* Splits the mask into basins, each a new label. */
-static void split(edx_segment *s)
+typedef uint32_t valley_at(const edx_segment *s, const level *l, uint32_t pixel);
+
+/* Cuts the groups of the mask into basins by depth, and makes these the groups; returns how many
+ * pixels there are, in order. */
+static uint32_t flood_basins(edx_segment *s, const level *l, valley_at *valley)
 {
-    uint32_t basins = 0;
+    uint32_t basins = 0, n = sort_by_depth(s);
+
+    memset(s->basin, 0, sizeof *s->basin * s->pixels);
+    for (uint32_t i = 0; i < n; i++)
+        add_to_basin(s, s->order[i], valley(s, l, s->order[i]), &basins);
+    for (uint32_t i = 0; i < n; i++)
+        s->group[s->order[i]] = root_of(s, s->basin[s->order[i]] - 1) + 1;
+    return n;
+}
+
+/* By signal. */
+
+/* Height of the smoothed signal, in steps of the largest. */
+static double step_of(const edx_segment *s, const level *l)
+{
+    double most = 0;
 
     for (uint32_t i = 0; i < s->pixels; i++)
-        s->near[i] = s->mask[i] ? 0 : FAR;
+        if (s->mask[i])
+            most = fmax(most, (double)s->smooth[i] - l->background);
+    return most / HEIGHTS;
+}
+
+/* Noise is no valley: that of the peak itself, counts of the particle included. */
+static uint32_t valley_of_signal(const edx_segment *s, const level *l, uint32_t pixel)
+{
+    double variance = fmax((double)s->local[pixel], l->noise * (double)s->square[pixel]);
+    double sigma = sqrt(variance) / (double)s->weight[pixel];
+
+    return (uint32_t)fmin(SPLIT_SIGMA * sigma / l->step, HEIGHTS) + 1;
+}
+
+static void split_by_signal(edx_segment *s, level *l)
+{
+    l->step = step_of(s, l);
+    for (uint32_t i = 0; i < s->pixels; i++) {
+        double height = ((double)s->smooth[i] - l->background) / l->step;
+        s->near[i] = s->mask[i] ? (uint16_t)(FAR - fmin(fmax(height, 1), HEIGHTS)) : FAR;
+        s->group[i] = s->mask[i];
+    }
+    flood_basins(s, l, valley_of_signal);
+}
+
+/* By shape. */
+
+static uint32_t valley_of_distance(const edx_segment *s, const level *l, uint32_t pixel)
+{
+    (void)l;
+    return depth_of(s, pixel) <= SMALL_PEAK ? UINT32_MAX : 0;
+}
+
+static bool is_between_groups(const edx_segment *s, uint32_t pixel)
+{
+    uint32_t around[8], n = neighbours(s, pixel, true, around);
+
+    for (uint32_t k = 0; k < n; k++)
+        if (s->mask[around[k]] && s->group[around[k]] != s->group[pixel])
+            return true;
+    return false;
+}
+
+static void split_by_shape(edx_segment *s, const level *l)
+{
+    for (uint32_t i = 0; i < s->pixels; i++) {
+        bool inside = s->mask[i] && !is_between_groups(s, i);
+        s->near[i] = inside ? 0 : s->mask[i] ? FAR - STRAIGHT : FAR;
+    }
     spread(s);
-    memset(s->basin, 0, sizeof *s->basin * s->pixels);
-    uint32_t n = sort_by_depth(s);
+    uint32_t n = flood_basins(s, l, valley_of_distance);
     for (uint32_t i = 0; i < n; i++)
-        add_to_basin(s, s->order[i], &basins);
-    for (uint32_t b = 0; b < basins; b++)
-        if (root_of(s, b) == b)
-            s->highest[b] = ++s->n;
+        s->highest[s->group[s->order[i]] - 1] = 0;
     for (uint32_t i = 0; i < n; i++) {
-        uint32_t pixel = s->order[i];
-        s->label[pixel] = s->highest[root_of(s, s->basin[pixel] - 1)];
+        uint32_t pixel = s->order[i], root = s->group[pixel] - 1;
+        if (s->highest[root] == 0)
+            s->highest[root] = ++s->n;
+        s->label[pixel] = s->highest[root];
     }
 }
 
@@ -682,7 +763,8 @@ static bool search(edx_segment *s, const edx_segment_map *map)
     fill_holes(s);
     if (!keep_parts(s, map, &l))
         return false;
-    split(s);
+    split_by_signal(s, &l);
+    split_by_shape(s, &l);
     take_surroundings(s);
     return true;
 }

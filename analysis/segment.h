@@ -5,10 +5,13 @@
  * background. Pixels that touch (8 neighbours) are one part, its holes filled; it stays if it has
  * at least EDX_SEGMENT_AREA pixels, none has more than half of its excess (blurred, a hot pixel is
  * as large as a small particle), its counts stand 6 sigma above the background and its brightest
- * pixel 7: noise alone makes none in 99 of 100 maps of 128 x 128. Watershed on the distance to the
- * border splits it where the neck is narrower than 3/4 of both sides. Then the rest of the map,
- * well away from what was found, is searched in the same way for fainter parts, at most twice: one
- * threshold would lose a small particle beside a large one.
+ * pixel 7: noise alone makes none in 99 of 100 maps of 128 x 128.
+ *
+ * Watershed splits a part twice: where a valley of the smoothed map is under 3/4 of both peaks and
+ * 5 sigma below the lower one; then, for those that overlap, where a neck is narrower than 3/4 of
+ * both sides. (Between two spheres that overlap a third peak rises; its valleys are above 3/4.)
+ * Then the rest of the map, well away from what was found, is searched in the same way for fainter
+ * parts, at most twice: one threshold would lose a small particle beside a large one.
  */
 #ifndef EDX_ANALYSIS_SEGMENT_H
 #define EDX_ANALYSIS_SEGMENT_H

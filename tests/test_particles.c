@@ -401,6 +401,28 @@ static void without_a_neck_nothing_is_split(void **state)
     edx_segment_free(&s);
 }
 
+/* Two peaks of 100 above one threshold: a valley of 0.6 between them splits what has no neck, if it
+ * is no noise. */
+static void valleys_split_unless_they_are_noise(void **state)
+{
+    edx_segment *s;
+    (void)state;
+    assert_int_equal(edx_segment_new(SIDE, SIDE, 256, &s, NULL), EDX_OK);
+    for (int noise = 0; noise < 2; noise++) {
+        clear_map();
+        for (uint32_t i = 0; i < SIDE * SIDE; i++) {
+            double row = i / SIDE - 50.0, col = i % SIDE - 50.0;
+            map_signal[i] = (float)(100 * exp(-(row * row + col * col) / 4.5));
+            map_signal[i] += (float)(100 * exp(-(row * row + square(col - 5.5)) / 4.5));
+            map_variance[i] = map_signal[i] > 1 && noise == 1 ? 1600 : 1;
+        }
+        assert_int_equal(find_in_map(s), noise == 1 ? 1 : 2);
+        if (noise == 0)
+            assert_near(part_at(s, 50, 50)->centre[1], 50, 0.5, "column");
+    }
+    edx_segment_free(&s);
+}
+
 static void the_largest_stay(void **state)
 {
     edx_segment *s;
@@ -693,6 +715,26 @@ static void pixels_belong_to_the_nearer_sphere(void **state)
             assert_int_equal(owner[k], nearer + 1);
         if (over[0] > 0.4 * 3 && over[1] > 0.4 * 4.5)
             assert_int_equal(owner[k], 0);
+    }
+    hand_close(&h);
+}
+
+/* Two of 8 nm, 7 nm apart: in projection as thick between them as at their centres, but narrower.
+ */
+static void spheres_that_overlap_are_two(void **state)
+{
+    static hand h;
+    const sphere s[2] = {{12, 8.5, 8}, {12, 15.1, 8}};
+    (void)state;
+    hand_open(&h);
+    hand_draw(&h, s, 2, 200, 50);
+    assert_int_equal(hand_detect(&h, true), 2);
+    for (int i = 0; i < 2; i++) {
+        const edx_particle_place *p = edx_particles_places(h.particles) + i;
+        double nearest = fmin(fabs(p->centre_nm[1] - 8.5), fabs(p->centre_nm[1] - 15.1));
+        assert_near(nearest, 0, 0.2, "x");
+        assert_near(p->diameter_nm, 8, 0.4, "diameter");
+        assert_true(p->touches_neighbour);
     }
     hand_close(&h);
 }
@@ -1307,12 +1349,14 @@ int main(void)
         cmocka_unit_test(parts_are_those_that_were_drawn),
         cmocka_unit_test(small_things_are_none),
         cmocka_unit_test(without_a_neck_nothing_is_split),
+        cmocka_unit_test(valleys_split_unless_they_are_noise),
         cmocka_unit_test(the_largest_stay),
         cmocka_unit_test(sizes_are_those_of_spheres),
         cmocka_unit_test(exposure_and_background_do_not_bias),
         cmocka_unit_test(coarser_sources_serve_as_well),
         cmocka_unit_test(ids_stay_and_none_comes_back),
         cmocka_unit_test(pixels_belong_to_the_nearer_sphere),
+        cmocka_unit_test(spheres_that_overlap_are_two),
         cmocka_unit_test(masks_have_their_margin),
         cmocka_unit_test(what_leaves_the_scan_is_flagged),
         cmocka_unit_test(places_and_sizes_are_true),
