@@ -13,7 +13,8 @@
 #define TIE_EV 1000.0
 #define ANCHOR_SIGMA 5.0
 #define FOREIGN 0.02
-#define EXPECTED 5.0 /* counts that chi-squared asks for */
+#define LEAST_EV 450.0 /* below, detectors lose charge and know noise */
+#define EXPECTED 5.0   /* counts that chi-squared asks for */
 
 static const int always[] = {6, 7, 8, 13, 14, 17, 29};
 #define ALWAYS (sizeof always / sizeof *always)
@@ -124,7 +125,8 @@ edx_status edx_model_make_templates(const edx_axis *axis, const edx_model_setup 
 {
     uint32_t most =
         EDX_XRAY_SERIES * (setup->n + setup->n_others + (uint32_t)ALWAYS) + BACKGROUND_TERMS;
-    edx_status status = edx_templates_new(axis, setup->range_eV, setup->beam_keV, most, out, err);
+    const double range_eV[2] = {fmax(setup->range_eV[0], LEAST_EV), setup->range_eV[1]};
+    edx_status status = edx_templates_new(axis, range_eV, setup->beam_keV, most, out, err);
     if (status == EDX_OK)
         status = add_templates(*out, setup, of_line, err);
     if (status != EDX_OK)

@@ -26,7 +26,7 @@ typedef struct edx_model_setup {
     const int *others;     /* atomic numbers of what else may be there */
     uint32_t n_others;     /* C, N, O, Al, Si, Cl and Cu need not be named */
     double beam_keV;
-    double range_eV[2]; /* [lo, hi) of channel centres, as of edx_lines_range */
+    double range_eV[2]; /* [lo, hi) of channel centres, as of edx_lines_range; from 450 eV on */
     edx_response response;
     bool floating; /* no series of an element is tied to another */
 } edx_model_setup;

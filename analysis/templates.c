@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LEAST_EV 450.0
+#define LEAST_EV 100.0
 #define REACH 5.0  /* sigma to which a line is drawn */
 #define WORTH 0.5  /* of a series: how much must be on the channels used */
 #define FAINT 1e-3 /* of its series' strongest: lines that are left out */

@@ -30,8 +30,8 @@ typedef struct edx_template {
 typedef struct edx_templates edx_templates;
 
 /* None yet, room for capacity (0: RANGE); spectra have axis->channels values, those whose centre is
- * outside range_eV [lo, hi), below 450 eV (where detectors lose charge and know noise) or above the
- * beam are zero. RANGE when no channel is left, NOMEM. */
+ * outside range_eV [lo, hi), below 100 eV or above the beam are zero. RANGE when no channel is
+ * left, NOMEM. */
 edx_status edx_templates_new(const edx_axis *axis, const double range_eV[2], double beam_keV,
                              uint32_t capacity, edx_templates **out, edx_error *err);
 void edx_templates_free(edx_templates **templates);
