@@ -67,7 +67,7 @@ static bool allocate(edx_correlate *c)
 /* 1 inside, falling to 0 as a cosine at both ends. */
 static double taper(uint32_t i, uint32_t n)
 {
-    double end = n / TAPER, from = fmin(i, n - 1.0 - i) + 0.5;
+    double end = floor((double)n / TAPER), from = fmin(i, n - 1.0 - i) + 0.5;
     return from < end ? 0.5 - 0.5 * cos(PI * from / end) : 1;
 }
 

@@ -184,7 +184,7 @@ static void test_follows_counts(void **state)
     for (seed = 1; seed <= seeds(); seed++) {
         follow("agau-8nm", false, 0.7, 0.6);
         follow("agau-two", false, 0.7, 0.6);
-        follow("agau-4nm", false, 1.0, 0.8);
+        follow("agau-4nm", false, 1.0, 0.95);
     }
 }
 
@@ -681,7 +681,7 @@ static void test_restart(void **state)
     for (uint64_t f = 0; f < r.frames; f++)
         add_frame(a, &r, f, 1);
     check_sums(a, &r);
-    settings.analysis.bin_pixels = 1;
+    settings.quant.limit = 5;
     assert_int_equal(edx_analysis_configure(a, &settings, &err), EDX_OK);
     assert_false(edx_analysis_is_misplaced(a));
     settings.analysis.drift = EDX_DRIFT_NONE;
