@@ -9,6 +9,7 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd) || exit 1
 build=$top/build
 speed=${EDX_DEMO_SPEED:-10} # times real time: 100 frames of 4.1 s in 41 s
 keep=no
+page=
 case "${1-}" in
 '') ;;
 --keep) keep=yes ;;
@@ -35,14 +36,17 @@ ingest=ipc://$dir/ingest
 publish=ipc://$dir/publish
 control=ipc://$dir/control
 daemon=
+web=
 simulator=
 
 finish() {
+    local process
     [ -n "$simulator" ] && kill "$simulator" 2>/dev/null
-    if [ -n "$daemon" ] && [ "$keep" = no ]; then
-        kill "$daemon" 2>/dev/null
-        wait "$daemon" 2>/dev/null
-    fi
+    [ "$keep" = yes ] && return
+    for process in $web $daemon; do
+        kill "$process" 2>/dev/null
+        wait "$process" 2>/dev/null
+    done
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
@@ -66,6 +70,26 @@ start_daemon() {
     die "edxd did not start: see $dir/edxd.log"
 }
 
+# The page; on a port of its own where the usual one is taken.
+start_web() {
+    local listen
+    for listen in 127.0.0.1:5580 127.0.0.1:0; do
+        "$build/edxweb" --endpoint "$publish" --control "$control" --listen "$listen" \
+            --root "$top/client/web/dist" --runs "$dir/runs" >"$dir/edxweb.log" 2>&1 &
+        web=$!
+        for _ in $(seq 50); do
+            page=$(grep -oE 'http://[^ ]+' "$dir/edxweb.log" | head -n 1)
+            [ -n "$page" ] && return 0
+            alive "$web" || break
+            sleep 0.1
+        done
+        kill "$web" 2>/dev/null
+        web=
+    done
+    tail -n 5 "$dir/edxweb.log" >&2
+    die "edxweb did not start: see $dir/edxweb.log"
+}
+
 # One line while the frames arrive; a new line each time where nobody watches.
 watch_run() {
     local status state frames counts end=$'\n' deadline=$((SECONDS + 170))
@@ -84,6 +108,10 @@ watch_run() {
 
 echo "demo: edxd listens, a simulated microscope scans an 8 nm AgAu particle at $speed x real time"
 start_daemon
+if [ -x "$build/edxweb" ]; then
+    start_web
+    echo "demo: watch it in a browser: $page"
+fi
 "$build/edxsim" --scene agau-8nm --seed 1 --endpoint "$ingest" --pattern push --speed "$speed" \
     --truth "$dir/truth.json" >"$dir/edxsim.log" 2>&1 &
 simulator=$!
@@ -108,9 +136,10 @@ demo: files are in $run
   recording.edxr  every message          $build/edxd --offline $run/recording.edxr -o DIR
 END
 if [ "$keep" = yes ]; then
-    disown "$daemon"
+    disown -a
     cat <<END
-demo: edxd stays up as process $daemon (end it with: kill $daemon)
+demo: edxd stays up as process $daemon${web:+, its page as $web} (end with: kill $daemon $web)
+  the page        ${page:-not built: see configure}
   watch           $build/edxmon --endpoint $publish
   ask             $build/edxctl --endpoint $control status
   send frames to  $ingest (pull: an instrument binds and pushes)
