@@ -8,4 +8,5 @@ dist_man_MANS = \
 	man/edxplay.1 \
 	man/edxr.5 \
 	man/edxsim.1 \
-	man/edxweb.1
+	man/edxweb.1 \
+	man/libedx.3

@@ -28,6 +28,10 @@ good_tree() {
     put daemon/run.c '#include "daemon/run.h"' '#include "analysis/sum.h"' '#include <time.h>' \
         'int edx_run(int a) { return edx_sum(a) + (int)time(0); }'
     put instrument/sim.c '#include "proto/base.h"' 'int edx_sim(int);' 'int edx_sim(int a) { return edx_base(a); }'
+    put lib/public.h 'int edx_public(int);'
+    put lib/public.c '#include "lib/public.h"' '#include "client/show.h"' \
+        'int edx_public(int a) { return edx_show(a); }'
+    put client/show.h 'int edx_show(int);'
     put client/show.c '#include "proto/base.h"' 'int edx_show(int);' 'int edx_show(int a) { return edx_base(a); }'
 }
 
@@ -37,7 +41,7 @@ compile() {
     rm -rf "$work/build"
     mkdir -p "$work/build/.libs" "$work/fake/gsl" "$work/fake/systemd"
     touch "$work"/fake/{zmq,msgpack,hdf5,ncurses,cblas,surprise,cmocka}.h "$work/fake/gsl/gsl_cdf.h"
-    for folder in proto analysis daemon instrument client; do
+    for folder in proto analysis daemon instrument client lib; do
         for file in "$work/tree/$folder"/*.c; do
             "${cc[@]}" -w -O0 -I"$work/tree" -I"$work/fake" -c "$file" \
                 -o "$work/build/libedx${folder}_la-$(basename "$file" .c).o" || return 1
@@ -130,6 +134,14 @@ put analysis/sum.c 'int edx_run(int);' 'int edx_c(int i) { return edx_run(i); }'
 broken "a call against the arrows without an include" 'analysis/sum: calls edx_run of daemon/run'
 put client/show.c 'int edx_sum(int);' 'int edx_c(int i) { return edx_sum(i); }'
 broken "client calls analysis" 'client/show: calls edx_sum of analysis/sum'
+put client/show.c '#include "lib/public.h"'
+broken "client includes lib" 'client/show.c: includes "lib/public.h"'
+put instrument/sim.c 'int edx_public(int);' 'int edx_c(int i) { return edx_public(i); }'
+broken "instrument calls lib" 'instrument/sim: calls edx_public of lib/public'
+put lib/public.c '#include "daemon/run.h"'
+broken "lib includes daemon" 'lib/public.c: includes "daemon/run.h"'
+put lib/public.c '#include <stdio.h>' 'void edx_c(void) { puts(""); }'
+broken "lib prints" 'lib/public: calls puts, but lib may not know terminal'
 put analysis/sum.c '#include <time.h>'
 broken "analysis includes the clock" 'analysis/sum.c: includes <time.h>, but analysis may not know clock'
 put analysis/sum.c 'long time(long *);' 'int edx_c(void) { return (int)time(0); }'

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fails when the tree is no longer a tree: an include or a symbol that runs against the arrows
 #
-#     daemon -> analysis -> proto <- instrument, client
+#     daemon -> analysis -> proto <- instrument, client <- lib
 #
 # a cycle between files, a foreign library in more than one file of a folder or in a folder that
 # may not know it, or a system header or symbol that a folder has no business with.
@@ -16,7 +16,7 @@ read -r -a nm <<<"$nm"
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 
-folders="proto analysis daemon instrument client"
+folders="proto analysis daemon instrument client lib"
 
 # FOLDER: the folders whose headers and symbols it may use.
 cat >"$work/arrows" <<'END'
@@ -25,8 +25,9 @@ analysis analysis proto
 daemon daemon analysis proto
 instrument instrument proto
 client client proto
+lib lib client instrument proto
 bench bench proto analysis daemon instrument client
-tests tests proto analysis daemon instrument client
+tests tests proto analysis daemon instrument client lib
 END
 
 # FOLDER: the foreign libraries it may know, each in one file only.
@@ -57,6 +58,7 @@ libwebsockets ^libwebsockets
 cairo ^cairo(/|.*\.h$)
 mpi ^mpi\.h$
 sodium ^sodium
+libedx ^edx\.h$
 threads ^(pthread|threads|semaphore)\.h$
 sockets ^(sys/socket|sys/un|netdb|netinet/.*|arpa/.*|poll|sys/epoll|sys/select)\.h$
 syslog ^syslog\.h$
@@ -95,6 +97,7 @@ END
 cat >"$work/never" <<'END'
 proto threads sockets syslog clock terminal
 analysis sockets syslog clock terminal files
+lib threads sockets syslog terminal files
 END
 
 # Headers of C and POSIX that need no entry above; anything else must be put into a table.
@@ -110,7 +113,7 @@ may_use() { awk -v f="$1" '$1 == f { for (i = 2; i <= NF; i++) print $i }' "$wor
 
 # FILE KIND NAME, KIND being " or <; comments and conditionals make no difference.
 list_includes() {
-    find proto analysis daemon instrument client bench tests -name '*.[ch]' -print0 2>/dev/null |
+    find proto analysis daemon instrument client lib bench tests -name '*.[ch]' -print0 2>/dev/null |
         sort -z | xargs -0 -r awk '
             match($0, /^[ \t]*#[ \t]*include[ \t]*["<][^">]*/) {
                 s = substr($0, RSTART, RLENGTH)

@@ -10,6 +10,7 @@ AM_TESTS_ENVIRONMENT = \
 	EDX_PYTHON='$(EDX_PYTHON)'; export EDX_PYTHON; \
 	EDX_FUZZ_TARGETS='$(FUZZ_TARGETS)'; export EDX_FUZZ_TARGETS; \
 	CC='$(CC)'; export CC; \
+	EDX_SANITIZERS='$(EDX_SANITIZERS)'; export EDX_SANITIZERS; \
 	NM='$(NM_TOOL)'; export NM;
 
 FUZZ_TARGETS =
@@ -48,5 +49,6 @@ include tests/daemon.mk
 include tests/drift.mk
 include tests/life.mk
 include tests/interop.mk
+include tests/libedx.mk
 include tests/examples.mk
 include tests/fuzz.mk

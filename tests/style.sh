@@ -6,7 +6,7 @@
 set -u -o pipefail
 
 cd "${EDX_SRCDIR:-.}" || exit 1
-folders=(proto analysis daemon instrument client bench tests)
+folders=(proto analysis daemon instrument client lib bench tests)
 mapfile -t files < <(find "${folders[@]}" -name '*.[ch]' | sort)
 mapfile -t scripts < <(find tests -name '*.py' -o -name '*.sh' | sort)
 failed=0
