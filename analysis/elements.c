@@ -21,8 +21,10 @@
 #define NEAR 0.35      /* FWHM that a line may lie off its peak */
 #define PRINCIPAL 0.4  /* of its series' strongest: lines that peaks are named by */
 #define ESCAPE_EV 1740.0
-#define ARTEFACT 0.02 /* of its parent: the most that an escape or sum peak is */
-#define MINOR 0.02    /* share of atoms below which none is quantified unasked */
+#define ARTEFACT 0.02  /* of its parent: the most that an escape or sum peak is */
+#define MINOR 0.02     /* share of atoms below which none is quantified unasked */
+#define SURE_SIGMA 5.0 /* that an element must be seen with in the fit of all */
+#define LEAST_VARIANCE 0.01
 #define NOWHERE (-1)
 
 struct edx_elements {
@@ -475,9 +477,6 @@ static edx_status search(edx_elements *e, const double *spectrum, edx_error *err
 }
 
 /* ---- what comes of it ---- */
-
-#define SURE_SIGMA 5.0
-#define LEAST_VARIANCE 0.01
 
 /* The series of an element that is seen best, its place in the fit; its counts and two sigmas: of
  * the counts, and with the errors. NOWHERE when the fit has none. */

@@ -152,7 +152,7 @@ static void sum_pixel(const edx_functional *f, const edx_scene *store, uint32_t 
 void edx_functional_pixel(const edx_functional *functional, const edx_scene *store, uint32_t pixel,
                           double *net, double *covariance)
 {
-    double sums[MOST_LANES];
+    double sums[MOST_LANES] = {0};
     uint32_t n = functional->n, a, b;
 
     sum_pixel(functional, store, pixel, functional->lanes, sums);
@@ -195,7 +195,7 @@ static void do_chunk(void *context, uint32_t chunk, uint32_t worker)
     uint32_t pixels = edx_scene_rows(f->store) * edx_scene_cols(f->store);
     uint32_t first = chunk * PIXELS_PER_CHUNK;
     uint32_t n = pixels - first < PIXELS_PER_CHUNK ? pixels - first : PIXELS_PER_CHUNK;
-    double sums[MOST_LANES];
+    double sums[MOST_LANES] = {0};
 
     (void)worker;
     for (uint32_t i = first; i < first + n; i++) {

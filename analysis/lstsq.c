@@ -78,6 +78,8 @@ static void multiply(edx_lstsq *l)
     const edx_lstsq_problem *p = &l->problem;
     uint32_t n = p->n, used = p->end - p->first;
 
+    if (n == 0)
+        return;
     for (uint32_t i = 0; i < n; i++) {
         const double *s = shape(l, i);
         for (uint32_t c = 0; c < used; c++)

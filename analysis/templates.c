@@ -160,10 +160,11 @@ edx_status edx_templates_add(edx_templates *templates, int z, edx_xray_series se
                              edx_error *err)
 {
     edx_xray_line all[EDX_XRAY_LINES], chosen[EDX_XRAY_LINES];
-    lines of = {chosen, choose(all, edx_xray_lines(z, templates->beam_eV, all), series, chosen)};
+    size_t n = edx_xray_lines(z, templates->beam_eV, all);
+    lines of = {chosen, choose(all, n, series, chosen)};
     edx_template described = describe(templates, z, &of);
     *index = -1;
-    if (!(described.weight > 0))
+    if (of.n == 0 || !(described.weight > 0))
         return EDX_OK;
     if (templates->n == templates->capacity)
         return no_room(templates, err);

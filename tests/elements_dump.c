@@ -79,26 +79,36 @@ static int refine(const input *in, const int *others, uint32_t n, edx_error *err
     return judge(in, &setup, err);
 }
 
+static void read_spectrum(input *in)
+{
+    char text[64], *end = text;
+    while (in->axis.channels < MOST && fgets(text, sizeof text, stdin)) {
+        double counts = strtod(text, &end);
+        if (end == text)
+            return;
+        in->spectrum[in->axis.channels++] = counts;
+    }
+}
+
 int main(int argc, char **argv)
 {
-    input in = {.spectrum = calloc(MOST, sizeof *in.spectrum)};
+    static double spectrum[MOST];
+    input in = {.spectrum = spectrum};
     edx_found found[EDX_MAX_LINES];
     edx_error err = {.text = ""};
     int others[EDX_MAX_LINES];
     uint32_t n = 0;
-    if (argc != 6 || !in.spectrum)
+    if (argc != 6)
         return quit("arguments", NULL);
     in.axis = (edx_axis){strtod(argv[1], NULL), strtod(argv[2], NULL), 0};
     in.beam_keV = strtod(argv[3], NULL);
     in.response = (edx_response){0, 1, strtod(argv[4], NULL)};
     in.range_eV[0] = strtod(argv[5], NULL);
     in.range_eV[1] = INFINITY;
-    while (in.axis.channels < MOST && scanf("%lf", &in.spectrum[in.axis.channels]) == 1)
-        in.axis.channels++;
+    read_spectrum(&in);
     int failed = find(&in, found, &n, &err);
     for (uint32_t i = 0; i < n; i++)
         others[i] = found[i].z;
     failed = failed || refine(&in, others, n, &err);
-    free(in.spectrum);
     return failed ? quit("spectrum", &err) : 0;
 }
