@@ -32,6 +32,7 @@ static const char help_text[] =
     "      --drift DY,DX      the specimen moves by that many nm in every frame\n"
     "      --wander NM        and by a random step of that size in y and in x\n"
     "      --damage FRACTION  that share of the first element is gone by the last frame\n"
+    "      --decay FRACTION   and that share of the probe current\n"
     "      --acq ID           acquisition id (default: SCENE-sSEED)\n"
     "      --truth FILE       write what is true as JSON\n"
     "\n"
@@ -66,7 +67,7 @@ static const char help_text[] =
 
 typedef struct arguments {
     const char *scene, *acq, *truth, *output, *frames, *size, *seed;
-    const char *dose, *drift, *wander, *damage, *fault;
+    const char *dose, *drift, *wander, *damage, *decay, *fault;
     edx_stream_arguments stream;
     edx_simulator_options run;
     edx_sender_options sender;
@@ -126,6 +127,7 @@ enum {
     OPT_DRIFT,
     OPT_WANDER,
     OPT_DAMAGE,
+    OPT_DECAY,
     OPT_ACQ,
     OPT_TRUTH,
     OPT_ENDPOINT,
@@ -147,6 +149,7 @@ static const struct option options[] = {{"scene", required_argument, NULL, OPT_S
                                         {"drift", required_argument, NULL, OPT_DRIFT},
                                         {"wander", required_argument, NULL, OPT_WANDER},
                                         {"damage", required_argument, NULL, OPT_DAMAGE},
+                                        {"decay", required_argument, NULL, OPT_DECAY},
                                         {"acq", required_argument, NULL, OPT_ACQ},
                                         {"truth", required_argument, NULL, OPT_TRUTH},
                                         {"output", required_argument, NULL, 'o'},
@@ -184,6 +187,8 @@ static const char **slot(arguments *args, int option)
         return &args->wander;
     case OPT_DAMAGE:
         return &args->damage;
+    case OPT_DECAY:
+        return &args->decay;
     case OPT_ACQ:
         return &args->acq;
     case OPT_TRUTH:
@@ -257,6 +262,8 @@ static edx_status read_run(arguments *args, edx_error *err)
         status = edx_arguments_number("--dose", args->dose, &run->dose, err);
     if (status == EDX_OK)
         status = edx_arguments_number("--damage", args->damage, &run->damage, err);
+    if (status == EDX_OK)
+        status = edx_arguments_number("--decay", args->decay, &run->decay, err);
     if (status == EDX_OK)
         status = edx_arguments_number("--wander", args->wander, &run->wander_nm, err);
     if (status == EDX_OK)

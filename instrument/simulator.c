@@ -14,7 +14,7 @@
 #define RESOLUTION_EV 130.0
 #define LIVE_FRACTION 0.97
 #define MAX_SIZE 4096u
-#define DAMAGE_FRAMES 100u /* over which an open-ended run loses its share */
+#define DAMAGE_FRAMES 100u /* over which an open-ended run loses its shares */
 #define PI 3.14159265358979323846
 #define WANDER_STREAM UINT64_MAX /* no frame's */
 
@@ -76,6 +76,8 @@ static edx_status check(const edx_simulator_options *options, edx_error *err)
         return edx_fail(err, EDX_E_RANGE, "dose: %g, expected above 0, at most 1e6", options->dose);
     if (!(options->damage >= 0.0 && options->damage <= 1.0))
         return edx_fail(err, EDX_E_RANGE, "damage: %g, expected 0 to 1", options->damage);
+    if (!(options->decay >= 0.0 && options->decay <= 1.0))
+        return edx_fail(err, EDX_E_RANGE, "decay: %g, expected 0 to 1", options->decay);
     if (!isfinite(options->drift_nm[0]) || !isfinite(options->drift_nm[1]))
         return edx_fail(err, EDX_E_RANGE, "drift: expected two finite numbers, nm per frame");
     if (!(options->wander_nm >= 0.0) || !isfinite(options->wander_nm))
@@ -390,12 +392,12 @@ void edx_simulator_begin(const edx_simulator *simulator, edx_begin *out)
         snprintf(out->elements[e], sizeof out->elements[e], "%s", scene->elements[e].symbol);
 }
 
-/* What is left of the first element in this frame. */
-static double intact(const edx_simulator *simulator, uint64_t index)
+/* What is left in this frame of something that loses a share of itself. */
+static double left(const edx_simulator *simulator, uint64_t index, double share)
 {
     uint64_t frames = simulator->options.frames ? simulator->options.frames : DAMAGE_FRAMES;
     double done = frames > 1 ? (double)index / (double)(frames - 1) : 0.0;
-    return 1.0 - simulator->options.damage * fmin(done, 1.0);
+    return 1.0 - share * fmin(done, 1.0);
 }
 
 /* Back to frame 0. */
@@ -430,11 +432,11 @@ static edx_status drift(edx_simulator *simulator, uint64_t index, edx_error *err
     return place_all(simulator, err);
 }
 
-static void draw_image(edx_simulator *simulator, edx_random *random)
+static void draw_image(edx_simulator *simulator, double current, edx_random *random)
 {
     double per_unit = simulator->electrons * HAADF_ELECTRONS;
     for (uint32_t p = 0; p < simulator->pixels; p++) {
-        double mean = HAADF_GAIN * simulator->haadf[p];
+        double mean = HAADF_GAIN * simulator->haadf[p] * current;
         double noise = sqrt(mean / per_unit + HAADF_NOISE * HAADF_NOISE);
         double value = HAADF_OFFSET + mean + noise * edx_random_gauss(random);
         simulator->image[p] = (uint16_t)fmin(fmax(value + 0.5, 0.0), 65535.0);
@@ -455,17 +457,19 @@ edx_status edx_simulator_frame(edx_simulator *simulator, uint64_t index, edx_fra
     edx_random random;
     edx_events events;
     double mean[EDX_SIMULATOR_COMPONENTS];
+    double current = left(simulator, index, simulator->options.decay);
+    double first = left(simulator, index, simulator->options.damage);
     edx_status status = drift(simulator, index, err);
     if (status != EDX_OK)
         return status;
     for (uint32_t c = 0; c < simulator->n_components; c++)
-        mean[c] = simulator->components[c].expected *
-                  (simulator->components[c].particle == 0 ? intact(simulator, index) : 1.0);
+        mean[c] = simulator->components[c].expected * current *
+                  (simulator->components[c].particle == 0 ? first : 1.0);
     edx_random_seed(&random, simulator->options.seed, index);
     status = edx_sampler_draw(simulator->sampler, &random, mean, &events, err);
     if (status != EDX_OK)
         return status;
-    draw_image(simulator, &random);
+    draw_image(simulator, current, &random);
     uint32_t size = simulator->options.size;
     memset(out, 0, sizeof *out);
     stamp(simulator, index + 1, &out->head);

@@ -26,10 +26,12 @@ typedef struct edx_simulator_options {
     double wander_nm;   /* and a random step, normal of this sigma, in y and in x, per frame */
     double damage;      /* share of the first element that is lost by the last frame (by the 100th
                            when open-ended), linearly */
+    double decay;       /* share of the probe current that is lost likewise */
     char acq[EDX_ACQ_SIZE];
 } edx_simulator_options;
 
-/* The scene's own size and frames, seed 1, dose 1, neither drift nor damage, acq "SCENE-s1". */
+/* The scene's own size and frames, seed 1, dose 1, neither drift nor damage nor decay, acq
+ * "SCENE-s1". */
 void edx_simulator_defaults(const edx_scenes_scene *scene, uint64_t seed,
                             edx_simulator_options *out);
 

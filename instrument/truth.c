@@ -183,10 +183,10 @@ static void print(FILE *file, edx_simulator *simulator)
     fprintf(file,
             "  \"step_nm\": [%.8g, %.8g],\n  \"beam_keV\": %.8g,\n  \"dose\": %.8g,\n"
             "  \"probe_nA\": %.8g,\n  \"drift_nm_per_frame\": [%.8g, %.8g],\n"
-            "  \"wander_nm_per_frame\": %.8g,\n  \"damage\": %.8g,\n",
+            "  \"wander_nm_per_frame\": %.8g,\n  \"damage\": %.8g,\n  \"decay\": %.8g,\n",
             step, step, options->scene->beam_keV, options->dose,
             options->scene->probe_nA * options->dose, options->drift_nm[0], options->drift_nm[1],
-            options->wander_nm, options->damage);
+            options->wander_nm, options->damage, options->decay);
     print_track(file, simulator);
     print_particles(file, simulator);
     print_sheet(file, simulator);

@@ -508,7 +508,7 @@ def test_real(b):
 def test_usage(b):
     for args in (["--scene", "nowhere"], ["--seed", "-1"], ["--frames", "x"], ["--dose", "0"],
                  ["--speed", "0"], ["--pattern", "sub"], ["--drift", "1"], ["--acq", ".x"],
-                 ["--size", "0"], ["--damage", "2"], ["stray"], ["-o", "x", "--pattern", "pub"]):
+                 ["--size", "0"], ["--damage", "2"], ["--decay", "x"], ["stray"], ["-o", "x", "--pattern", "pub"]):
         done = run(SIM, *args, code=2)
         check(len(done.stderr.strip().splitlines()) == 1, f"{args}: {done.stderr}")
     for args in ([], ["--loop", "x", b.rec], ["--speed", "fast", b.rec],

@@ -529,6 +529,29 @@ static void test_drift_and_damage(void **state)
     edx_simulator_free(&simulator);
 }
 
+/* All counts and the image, but for its offset of 200, fade as the current does. */
+static void test_decay(void **state)
+{
+    (void)state;
+    edx_simulator_options options;
+    edx_simulator *simulator = NULL;
+    edx_frame frame;
+    double image[2] = {0.0, 0.0}, counts[2];
+    edx_simulator_defaults(edx_scenes_find("agau-4nm"), SEED, &options);
+    options.decay = 0.2;
+    options.dose = 20.0;
+    assert_int_equal(edx_simulator_new(&options, &simulator, NULL), EDX_OK);
+    for (int i = 0; i < 2; i++) {
+        edx_simulator_frame(simulator, i == 0 ? 0 : 99, &frame, NULL);
+        counts[i] = (double)frame.counts.total;
+        for (int p = 0; p < 64 * 64; p++)
+            image[i] += ((const uint16_t *)frame.images[0].data)[p] - 200.0;
+    }
+    assert_near(counts[1] / counts[0], 0.8, 4.5 / sqrt(counts[1]), "counts");
+    assert_near(image[1] / image[0], 0.8, 0.002, "image");
+    edx_simulator_free(&simulator);
+}
+
 static void test_options(void **state)
 {
     (void)state;
@@ -542,6 +565,9 @@ static void test_options(void **state)
     assert_int_equal(edx_simulator_new(&options, &simulator, NULL), EDX_E_RANGE);
     edx_simulator_defaults(edx_scenes_find("film-3"), 1, &options);
     options.damage = 1.5;
+    assert_int_equal(edx_simulator_new(&options, &simulator, NULL), EDX_E_RANGE);
+    edx_simulator_defaults(edx_scenes_find("film-3"), 1, &options);
+    options.decay = -0.1;
     assert_int_equal(edx_simulator_new(&options, &simulator, NULL), EDX_E_RANGE);
     edx_simulator_defaults(edx_scenes_find("film-3"), 1, &options);
     strcpy(options.acq, ".hidden");
@@ -708,6 +734,7 @@ int main(void)
         cmocka_unit_test(test_composition),
         cmocka_unit_test(test_same_seed),
         cmocka_unit_test(test_drift_and_damage),
+        cmocka_unit_test(test_decay),
         cmocka_unit_test(test_options),
         cmocka_unit_test(test_scenes),
         cmocka_unit_test(test_truth_rings),
