@@ -10,6 +10,7 @@
 #include "client/reply.h"
 #include "client/request.h"
 #include "client/signals.h"
+#include "proto/built.h"
 
 #define TIMEOUT_S 10.0
 #define WAIT_MS 200
@@ -73,7 +74,7 @@ static int take_option(options *o, int option, const char *text)
         fputs(help, stdout);
         exit(DONE);
     case VERSION:
-        puts("edxctl " PACKAGE_VERSION);
+        puts(EDX_BUILT("edxctl"));
         exit(DONE);
     default:
         fprintf(stderr, "edxctl: %s: unknown option or no value, expected those of edxctl --help\n",

@@ -10,6 +10,7 @@
 #include "client/signals.h"
 #include "client/stream.h"
 #include "client/view.h"
+#include "proto/built.h"
 
 #define ALL_TOPICS ((1u << EDX_RESULT_TOPICS) - 1u)
 #define ONCE_TIMEOUT_S 5.0
@@ -191,7 +192,7 @@ static int take_option(options *o, int option, const char *text)
         fputs(help, stdout);
         exit(DONE);
     case VERSION:
-        puts("edxmon " PACKAGE_VERSION);
+        puts(EDX_BUILT("edxmon"));
         exit(DONE);
     default:
         return take_value(o, option, text);

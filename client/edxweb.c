@@ -7,6 +7,7 @@
 #include "client/feed.h"
 #include "client/signals.h"
 #include "client/web_server.h"
+#include "proto/built.h"
 
 #define LISTEN "127.0.0.1:5580"
 #define MAX_NAMES 16
@@ -121,7 +122,7 @@ static int take_option(options *o, int option, const char *text)
         fputs(help, stdout);
         exit(DONE);
     case VERSION:
-        puts("edxweb " PACKAGE_VERSION);
+        puts(EDX_BUILT("edxweb"));
         exit(DONE);
     default:
         return usage(text, "unknown option or no value, expected those of edxweb --help");

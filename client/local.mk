@@ -67,15 +67,20 @@ libedxclient_la_CPPFLAGS += $(WEB_CFLAGS)
 
 bin_PROGRAMS += edxweb
 edxweb_SOURCES  = client/edxweb.c
-edxweb_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_WEBDIR)
+edxweb_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_WEBDIR) $(EDX_BUILT_FLAGS) \
+	-DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_MSGPACK), $(VERSION_WEB), $(VERSION_ZLIB)"'
 edxweb_LDADD    = $(EDX_CLIENT) $(WEB_LIBS)
 endif
 EDX_WEBDIR = -DEDX_WEBDIR='"$(pkgdatadir)/web"'
 
 bin_PROGRAMS += edxmon
 edxmon_SOURCES = client/edxmon.c
+edxmon_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_BUILT_FLAGS) \
+	-DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_MSGPACK), $(VERSION_JANSSON), $(VERSION_NCURSES)"'
 edxmon_LDADD   = $(EDX_CLIENT)
 
 bin_PROGRAMS += edxctl
 edxctl_SOURCES = client/edxctl.c
+edxctl_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_BUILT_FLAGS) \
+	-DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_MSGPACK), $(VERSION_JANSSON)"'
 edxctl_LDADD   = $(EDX_CLIENT)

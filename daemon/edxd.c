@@ -13,7 +13,7 @@
 #include "daemon/log.h"
 #include "daemon/offline.h"
 #include "daemon/receive.h"
-#include "daemon/version.h"
+#include "proto/built.h"
 
 #define EXIT_RUN 1
 #define EXIT_USAGE 2
@@ -94,8 +94,7 @@ static int parse(int argc, char **argv, options *o)
             o->offline = true;
             break;
         case OPTION_VERSION:
-            printf("edxd %s\n", EDX_VERSION);
-            return 0;
+            return puts(EDX_BUILT("edxd")) < 0;
         case 'h':
         case OPTION_HELP:
             fputs(help, stdout);

@@ -4,6 +4,7 @@ EXTRA_DIST += \
 	HACKING.md \
 	COPYING \
 	doc/architecture.md \
+	doc/examples/notebook.py \
 	doc/examples/publish.py \
 	doc/examples/watch.py \
 	doc/guide.md \

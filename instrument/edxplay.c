@@ -11,6 +11,7 @@
 #include "instrument/progress.h"
 #include "instrument/replay.h"
 #include "instrument/stop.h"
+#include "proto/built.h"
 
 #define PROGRESS_BYTES 1000u
 #define MAX_FRAMES 1000000u
@@ -196,7 +197,7 @@ static int parse(arguments *args, int argc, char **argv)
         else if (option == 'h')
             return fputs(help_text, stdout) < 0 ? FAILED : DONE;
         else if (option == 'V')
-            return puts("edxplay " PACKAGE_VERSION) < 0 ? FAILED : DONE;
+            return puts(EDX_BUILT("edxplay")) < 0 ? FAILED : DONE;
         else {
             edx_arguments_refused("edxplay", options, option, argv);
             return USAGE;

@@ -14,6 +14,7 @@
 #include "instrument/simulator.h"
 #include "instrument/stop.h"
 #include "instrument/truth.h"
+#include "proto/built.h"
 
 enum { DONE = 0, FAILED = 1, USAGE = 2 };
 
@@ -230,7 +231,7 @@ static int parse(arguments *args, int argc, char **argv)
         else if (option == 'h')
             return fputs(help_text, stdout) < 0 ? FAILED : DONE;
         else if (option == 'V')
-            return puts("edxsim " PACKAGE_VERSION) < 0 ? FAILED : DONE;
+            return puts(EDX_BUILT("edxsim")) < 0 ? FAILED : DONE;
         else {
             edx_arguments_refused("edxsim", options, option, argv);
             return USAGE;

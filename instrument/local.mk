@@ -62,8 +62,12 @@ libedxinstrument_la_SOURCES  = \
 
 bin_PROGRAMS += edxsim
 edxsim_SOURCES = instrument/edxsim.c
+edxsim_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_BUILT_FLAGS) \
+	-DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_MSGPACK), $(VERSION_XRL)"'
 edxsim_LDADD   = $(EDX_INSTRUMENT)
 
 bin_PROGRAMS += edxplay
 edxplay_SOURCES = instrument/edxplay.c
+edxplay_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_BUILT_FLAGS) \
+	-DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_MSGPACK), $(VERSION_HDF5), $(VERSION_JANSSON)"'
 edxplay_LDADD   = $(EDX_INSTRUMENT)

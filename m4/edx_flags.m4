@@ -9,6 +9,10 @@ AC_DEFUN([EDX_LINK_FLAGS],
            [AX_CHECK_LINK_FLAG(m4_quote(edx_flag), [AS_VAR_APPEND([$1], [" edx_flag"])], [],
                                [-Werror])])])
 
+# EDX_LIBRARY(VARIABLE, NAME, MODULE): set VARIABLE to "NAME version" of a pkg-config module.
+AC_DEFUN([EDX_LIBRARY],
+         [AC_SUBST([$1], ["$2 $($PKG_CONFIG --modversion $3 2>/dev/null | $SED "s/-$//")"])])
+
 # EDX_PYTHON_FOR_TESTS: set EDX_PYTHON to a Python that has what the tests import, or to nothing.
 AC_DEFUN([EDX_PYTHON_FOR_TESTS], [
   AC_ARG_VAR([EDX_PYTHON], [Python with hyperspy, h5py, zmq and msgpack, for tests])

@@ -5,6 +5,7 @@ libedxproto_la_LIBADD   = $(MSGPACK_LIBS)
 libedxproto_la_SOURCES  = \
 	proto/array.c \
 	proto/array.h \
+	proto/built.h \
 	proto/crc32c.c \
 	proto/events.c \
 	proto/fields.c \

@@ -1,5 +1,6 @@
-"""doc/examples against a real edxd: the sum and the maps are those of what publish.py sent, and
-watch.py shows them."""
+"""doc/examples against a real edxd: the sum and the maps are those of what publish.py sent, watch.py shows
+them, and notebook.py has them as signals that follow."""
+import importlib.util
 import os
 import re
 import shutil
@@ -183,9 +184,54 @@ class Examples(unittest.TestCase):
         with h5py.File(os.path.join(self.folder, "runs", "example", "results.h5")) as results:
             numpy.testing.assert_array_equal(results["spectrum/sum"], last["edx.spectrum"]["sum"])
 
+    def live(self, endpoint):
+        """As a notebook has it: imported."""
+        spec = importlib.util.spec_from_file_location("notebook", os.path.join(EXAMPLES, "notebook.py"))
+        notebook = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(notebook)
+        live = notebook.Live(endpoint)
+        self.addCleanup(live.socket.close)
+        return live
+
+    def check_signals(self, live, last):
+        maps, spectrum = last["edx.maps"], last["edx.spectrum"]
+        self.assertEqual(set(live), {"Ag_La", "Ag_La sigma", "Ag fraction", "Au_Ma", "Au_Ma sigma", "Au fraction", "sum"})
+        for i, (line, element) in enumerate(zip(maps["lines"], maps["elements"])):
+            numpy.testing.assert_array_equal(live[line].data, maps["intensity"][i])
+            numpy.testing.assert_array_equal(live[f"{line} sigma"].data, maps["sigma"][i])
+            numpy.testing.assert_array_equal(live[f"{element} fraction"].data, maps["atomic_fraction"][i])
+        y, x = live["Au_Ma"].axes_manager[1], live["Au_Ma"].axes_manager[0]
+        self.assertEqual([(a.name, a.units, a.scale, a.offset, a.size) for a in (y, x)],
+                         [("y", "nm", 1.0, 0.25, 16), ("x", "nm", 1.0, 0.25, 16)])
+        numpy.testing.assert_array_equal(live["sum"].data, spectrum["sum"])
+        energy = live["sum"].axes_manager[0]
+        self.assertEqual((energy.units, energy.size), ("keV", 150))
+        numpy.testing.assert_allclose((energy.offset, energy.scale), (0.015, 0.04))
+        self.assertEqual(live["sum"].metadata.Signal.signal_type, "EDS_TEM")
+        self.assertEqual(live["sum"].metadata.General.title, f"sum, example, {FRAMES} frames")
+
+    def test_notebook(self):
+        """The signals of an early frame are those of the last one in the end: their plots were told."""
+        self.start_daemon()
+        publisher = self.run_example("publish.py", self.end("in"), str(FRAMES))
+        live, first, told = self.live(self.end("out")), None, []
+        self.assertFalse(live.update(0))
+        while first is None:
+            self.assertTrue(live.update(TIMEOUT_S))
+            first = live.get("Ag_La")
+        first.events.data_changed.connect(lambda: told.append(first.data.sum()), [])
+        self.assertEqual(publisher.wait(TIMEOUT_S), 0)
+        last = self.finished()
+        while live.update(1):
+            pass
+        self.assertIs(live["Ag_La"], first)
+        self.check_signals(live, last)
+        self.assertTrue(told)
+        self.assertEqual(told[-1], last["edx.maps"]["intensity"][0].sum())
+
     def test_length(self):
         """The examples promise to be short."""
-        for name, most in ("publish.py", 30), ("watch.py", 15):
+        for name, most in ("publish.py", 30), ("watch.py", 15), ("notebook.py", 60):
             with open(os.path.join(EXAMPLES, name)) as f:
                 lines = f.read().splitlines()
             self.assertLessEqual(len(lines), most, name)
