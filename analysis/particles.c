@@ -223,15 +223,16 @@ static double net_of(const edx_particles *p, const edx_scene *scene, uint32_t pi
 typedef struct field {
     edx_particles *p;
     grid grid;
-    const edx_scene *scene; /* NULL: of analysis pixels */
-    const float *exposure;  /* of analysis pixels */
-    double background;      /* per pixel and frame */
+    const edx_scene *scene;  /* NULL: of analysis pixels */
+    const float *exposure;   /* of analysis pixels */
+    const uint32_t *covered; /* frames of scan pixels */
+    double background;       /* per pixel and frame */
 } field;
 
 static float scan_value(const field *f, uint32_t pixel)
 {
     edx_particles *p = f->p;
-    uint32_t exposure = f->exposure != NULL ? edx_scene_exposure(f->scene)[pixel] : 1;
+    uint32_t exposure = f->exposure != NULL ? f->covered[pixel] : 1;
 
     if (!p->valued[pixel]) {
         double net = exposure > 0 ? net_of(p, f->scene, pixel) / exposure - f->background : 0;
@@ -268,6 +269,7 @@ static field make_field(edx_particles *p, const edx_particles_source *source, bo
         f.grid =
             (grid){p->shape.rows, p->shape.cols, {step[0], step[1]}, {0, 0}, p->shape.bin_pixels};
         f.scene = edx_sparse_total(source->counts);
+        f.covered = source->covered != NULL ? source->covered : edx_scene_exposure(f.scene);
         f.background = background / (bin * bin);
         memset(p->valued, 0, (size_t)p->shape.rows * p->shape.cols);
     } else {

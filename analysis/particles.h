@@ -29,6 +29,7 @@ typedef struct edx_particles_source {
     const float *net, *sigma; /* [n, rows, cols] (edx_intensity_maps) */
     const double *image;      /* [rows, cols]; NULL: none */
     const float *exposure;    /* [rows, cols] mean frames of a scan pixel; NULL: all the same */
+    const uint32_t *covered;  /* [scan pixels] frames; NULL: what counts say */
     const edx_sparse *counts; /* bin_pixels 1; NULL: sizes are measured in analysis pixels */
     const double *rows;       /* [n, channels] the lines' functionals (edx_windows_row) */
 } edx_particles_source;

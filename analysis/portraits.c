@@ -176,6 +176,7 @@ edx_status edx_portraits_find(edx_portraits *portraits, const edx_portraits_inpu
                                          .sigma = in->sigma,
                                          .image = in->image,
                                          .exposure = in->exposure,
+                                         .covered = in->covered,
                                          .counts = edx_grouped_scan(in->grouped),
                                          .rows = portraits->windows};
 

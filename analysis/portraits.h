@@ -47,6 +47,7 @@ typedef struct edx_portraits_input {
     const float *net, *sigma;  /* [n, analysis pixels] */
     const double *image;       /* [analysis pixels]; NULL: none */
     const float *exposure;     /* [analysis pixels] */
+    const uint32_t *covered;   /* [scan pixels] frames */
     edx_model *model;          /* is fitted to one particle after the other; NULL: there is none */
     const edx_pca_result *pca; /* NULL: none */
     const edx_folds *folds;    /* of it */

@@ -118,6 +118,11 @@ void edx_scene_clear(edx_scene *scene)
 
 /* ---- what is in it ---- */
 
+void edx_scene_set_exposure(edx_scene *scene, uint32_t pixel, uint32_t frames)
+{
+    scene->exposure[pixel] = frames;
+}
+
 uint32_t edx_scene_rows(const edx_scene *scene)
 {
     return scene->rows;

@@ -34,6 +34,9 @@ edx_status edx_scene_add(edx_scene *scene, uint32_t row, const edx_events *event
  * which it did not cover. */
 void edx_scene_uncover(edx_scene *scene, uint32_t row, uint32_t rows, uint32_t col, uint32_t cols);
 
+/* Says how many frames cover a pixel, where events that were added stood for more than one. */
+void edx_scene_set_exposure(edx_scene *scene, uint32_t pixel, uint32_t frames);
+
 uint32_t edx_scene_rows(const edx_scene *scene);
 uint32_t edx_scene_cols(const edx_scene *scene);
 uint32_t edx_scene_channels(const edx_scene *scene);

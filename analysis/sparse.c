@@ -287,6 +287,17 @@ void edx_sparse_clear(edx_sparse *sparse)
     sparse->stale = false;
 }
 
+/* A row of the scene came in one go, whatever frames it is of. */
+static void copy_exposure(edx_sparse *s, const edx_scene *scene)
+{
+    const uint32_t *frames = edx_scene_exposure(scene);
+    size_t bin = s->shape.bin_pixels;
+
+    for (uint32_t i = 0; i < s->rows * s->cols; i++)
+        edx_scene_set_exposure(s->total, i,
+                               frames[i / s->cols * bin * s->shape.cols + i % s->cols * bin]);
+}
+
 edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_error *err)
 {
     size_t most = (size_t)sparse->shape.cols * sparse->shape.channels;
@@ -304,6 +315,8 @@ edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_er
         status = add_scene_row(sparse, scene, row, &r, err);
     for (uint32_t i = 0; i < sparse->shape.rows * sparse->shape.cols; i++)
         sparse->exposure[sparse->shape.folds] += edx_scene_exposure(scene)[i];
+    if (status == EDX_OK)
+        copy_exposure(sparse, scene);
     sparse->stale = status != EDX_OK;
     free(r.offsets);
     free(r.channels);
