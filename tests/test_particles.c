@@ -875,8 +875,8 @@ static void rig_add(rig *r, uint64_t index)
 static uint32_t rig_detect(rig *r, bool fixed)
 {
     edx_intensity_maps(r->intensity, r->net, r->sigma);
-    const edx_particles_source source = {r->n, r->net,    r->sigma, r->image,
-                                         NULL, r->counts, r->rows};
+    const edx_particles_source source = {r->n, r->net, r->sigma,  r->image,
+                                         NULL, NULL,   r->counts, r->rows};
     return edx_particles_detect(r->particles, &source, fixed);
 }
 
