@@ -47,6 +47,7 @@ include tests/web.mk
 include tests/page.mk
 include tests/daemon.mk
 include tests/drift.mk
+include tests/truth.mk
 include tests/life.mk
 include tests/interop.mk
 include tests/libedx.mk
