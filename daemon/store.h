@@ -1,5 +1,5 @@
-/* The files of a run's folder that other programs read: cube.hspy and results.h5. Each is written
- * aside and renamed: complete or absent at any instant. */
+/* The files that other programs read: cube.hspy and results.h5 of a run's folder, ensemble.h5 of
+ * many. Each is written aside and renamed: complete or absent at any instant. */
 #ifndef EDX_DAEMON_STORE_H
 #define EDX_DAEMON_STORE_H
 
@@ -33,5 +33,10 @@ typedef struct edx_store_message {
 edx_status edx_store_results(const char *dir, const edx_store_message *messages, size_t n,
                              const void *config, size_t config_size, const char *version,
                              edx_error *err);
+
+/* Writes <dir>/ensemble.h5 from a body of proto/ensemble.h, in the same way: its keys are the
+ * file's. */
+edx_status edx_store_ensemble(const char *dir, const void *body, size_t size, const char *version,
+                              edx_error *err);
 
 #endif

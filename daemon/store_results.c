@@ -322,7 +322,7 @@ static void put_node(edx_h5 *h5, const char *name, const edx_node *node)
 
 /* ---- the file ---- */
 
-/* A MessagePack map as the group of that name. */
+/* A MessagePack map as the group of that name; NULL: as the file's root. */
 static edx_status put_body(edx_h5 *h5, edx_wire *wire, const char *name, const void *bytes,
                            size_t size, edx_error *err)
 {
@@ -332,12 +332,16 @@ static edx_status put_body(edx_h5 *h5, edx_wire *wire, const char *name, const v
         status = edx_fail(err, EDX_E_TYPE, "another value, expected a map");
     }
     if (status) {
-        edx_error_prefix(err, "results.h5: %s", name);
+        edx_error_prefix(err, "%s", name ? name : "ensemble");
         return status;
     }
-    edx_h5_enter(h5, name);
-    put_pairs(h5, name, root);
-    edx_h5_leave(h5);
+    if (name) {
+        edx_h5_enter(h5, name);
+    }
+    put_pairs(h5, name ? name : "", root);
+    if (name) {
+        edx_h5_leave(h5);
+    }
     return EDX_OK;
 }
 
@@ -358,6 +362,19 @@ static edx_status put_all(edx_h5 *h5, edx_wire *wire, const edx_store_message *m
     return status;
 }
 
+static edx_status put_results(edx_h5 *h5, edx_wire *wire, const edx_store_message *messages,
+                              size_t n, const void *config, size_t config_size, edx_error *err)
+{
+    edx_status status = put_all(h5, wire, messages, n, err);
+    if (!status && config) {
+        status = put_body(h5, wire, "config", config, config_size, err);
+    }
+    if (status) {
+        edx_error_prefix(err, "results.h5");
+    }
+    return status;
+}
+
 edx_status edx_store_results(const char *dir, const edx_store_message *messages, size_t n,
                              const void *config, size_t config_size, const char *version,
                              edx_error *err)
@@ -371,10 +388,29 @@ edx_status edx_store_results(const char *dir, const edx_store_message *messages,
     status = edx_h5_new(dir, "results.h5", &h5, err);
     if (!status) {
         edx_h5_put(h5, "version", EDX_H5_TEXT, 0, NULL, &version);
-        status = put_all(h5, wire, messages, n, err);
+        status = put_results(h5, wire, messages, n, config, config_size, err);
     }
-    if (!status && config) {
-        status = put_body(h5, wire, "config", config, config_size, err);
+    if (!status) {
+        status = edx_h5_commit(&h5, err);
+    }
+    edx_h5_free(&h5);
+    edx_wire_free(&wire);
+    return status;
+}
+
+edx_status edx_store_ensemble(const char *dir, const void *body, size_t size, const char *version,
+                              edx_error *err)
+{
+    edx_h5 *h5 = NULL;
+    edx_wire *wire = edx_wire_new(MAX_NODES);
+    edx_status status = EDX_E_NOMEM;
+    if (!wire) {
+        return edx_fail(err, status, "ensemble.h5: no memory to read it");
+    }
+    status = edx_h5_new(dir, "ensemble.h5", &h5, err);
+    if (!status) {
+        edx_h5_put(h5, "version", EDX_H5_TEXT, 0, NULL, &version);
+        status = put_body(h5, wire, NULL, body, size, err);
     }
     if (!status) {
         status = edx_h5_commit(&h5, err);

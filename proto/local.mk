@@ -7,6 +7,8 @@ libedxproto_la_SOURCES  = \
 	proto/array.h \
 	proto/built.h \
 	proto/crc32c.c \
+	proto/ensemble.c \
+	proto/ensemble.h \
 	proto/events.c \
 	proto/fields.c \
 	proto/fields.h \
