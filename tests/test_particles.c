@@ -532,7 +532,7 @@ static edx_particles_source hand_source(hand *h)
     }
     for (uint32_t i = 0; i < 2 * MAP * MAP; i++)
         h->sigma[i] = sqrtf(h->sigma[i]);
-    return (edx_particles_source){2, h->net, h->sigma, NULL, NULL, h->counts, hand_rows};
+    return (edx_particles_source){2, h->net, h->sigma, NULL, NULL, NULL, h->counts, hand_rows};
 }
 
 static uint32_t hand_detect(hand *h, bool fixed)
