@@ -11,6 +11,11 @@
 #define MAX_SEGMENTS 254u
 #define PIXEL_BITS 24u
 #define REGIONS (EDX_TREND_REGIONS + 1) /* the last: all others */
+#define SIDE 16u                        /* of the field, in tiles: their numbers fit a byte */
+#define TILES (SIDE * SIDE)
+#define ENOUGH 4u /* one tile in so many beside the regions */
+
+typedef enum kind { OF_NO_LINE, OF_LINES, OF_CARBON, KINDS } kind; /* of counts in a tile */
 
 /* Channels in which every functional and band is the same. */
 typedef struct segment {
@@ -27,8 +32,9 @@ typedef struct block {
 
 typedef struct frame_sums {
     uint64_t frame;
-    uint64_t total, apart; /* counts of the field */
-    uint32_t *counts;      /* [REGIONS, segments] */
+    uint64_t rest, apart; /* counts of the tiles that measure the beam: carbon's, and others */
+    uint64_t measured;    /* which choice of tiles those are of; 0: none */
+    uint32_t *counts;     /* [REGIONS, segments], then [TILES, KINDS] */
 } frame_sums;
 
 struct edx_trend {
@@ -36,7 +42,14 @@ struct edx_trend {
     uint8_t *table; /* [channels] segment of a scan channel */
     segment *segment;
     uint8_t *label;    /* [pixels] 0 none, to REGIONS */
-    uint32_t *entries; /* pixel + segment << PIXEL_BITS */
+    uint8_t *tile;     /* [pixels] */
+    bool there[TILES]; /* has pixels */
+    bool taken[TILES]; /* a region is there */
+    bool covered[TILES], chosen[TILES];
+    bool beside;           /* the chosen ones are all beside the regions */
+    bool cut_off[REGIONS]; /* not every frame covers it all */
+    uint64_t choice;       /* counts the choices of tiles */
+    uint32_t *entries;     /* pixel + segment << PIXEL_BITS */
     block *blocks;
     frame_sums *frames; /* ascending */
     size_t n_entries, entries_room, n_blocks, blocks_room, n_frames, frames_room;
@@ -110,11 +123,25 @@ static edx_status allocate(edx_trend *t, edx_error *err)
     t->table = malloc(t->channels);
     t->segment = malloc(MAX_SEGMENTS * sizeof *t->segment);
     t->label = malloc(t->pixels);
+    t->tile = malloc(t->pixels);
     t->running = calloc(MAX_SEGMENTS, sizeof *t->running);
-    if (t->table == NULL || t->segment == NULL || t->label == NULL || t->running == NULL)
+    if (t->table == NULL || t->segment == NULL || t->label == NULL || t->tile == NULL ||
+        t->running == NULL)
         return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of %u pixels", t->pixels);
     memset(t->label, 1, t->pixels);
     return EDX_OK;
+}
+
+static void lay_tiles(edx_trend *t, uint32_t rows)
+{
+    for (uint32_t p = 0; p < t->pixels; p++)
+        t->tile[p] = (uint8_t)(p / t->cols * SIDE / rows * SIDE + p % t->cols * SIDE / t->cols);
+    for (uint32_t p = 0; p < t->pixels; p++)
+        t->there[t->tile[p]] = true;
+    memcpy(t->taken, t->there, sizeof t->taken);
+    memcpy(t->covered, t->there, sizeof t->covered);
+    memcpy(t->chosen, t->there, sizeof t->chosen);
+    t->choice = 1;
 }
 
 edx_status edx_trend_new(const edx_trend_shape *shape, edx_trend **out, edx_error *err)
@@ -135,6 +162,8 @@ edx_status edx_trend_new(const edx_trend_shape *shape, edx_trend **out, edx_erro
     t->n = shape->n;
     t->regions = 1;
     edx_status status = allocate(t, err);
+    if (status == EDX_OK)
+        lay_tiles(t, shape->rows);
     if (status == EDX_OK && !cut(t, shape, true))
         (void)cut(t, shape, false); /* windows alone have fewer edges than there may be segments */
     if (status != EDX_OK)
@@ -154,6 +183,7 @@ void edx_trend_free(edx_trend **trend)
     free(t->table);
     free(t->segment);
     free(t->label);
+    free(t->tile);
     free(t->entries);
     free(t->blocks);
     free(t->frames);
@@ -244,13 +274,14 @@ static bool insert(edx_trend *t, size_t at, uint64_t frame)
 {
     if (!grow((void **)&t->frames, &t->frames_room, t->n_frames + 1, sizeof *t->frames))
         return false;
+    size_t n = counters(t) + (size_t)TILES * KINDS;
     uint32_t *counts = t->frames[t->n_frames].counts;
     if (counts == NULL)
-        counts = malloc(counters(t) * sizeof *counts);
+        counts = malloc(n * sizeof *counts);
     t->frames[t->n_frames].counts = counts;
     if (counts == NULL)
         return false;
-    memset(counts, 0, counters(t) * sizeof *counts);
+    memset(counts, 0, n * sizeof *counts);
     memmove(&t->frames[at + 1], &t->frames[at], (t->n_frames - at) * sizeof *t->frames);
     t->frames[at] = (frame_sums){.frame = frame, .counts = counts};
     t->n_frames++;
@@ -265,6 +296,7 @@ static frame_sums *frame_of(edx_trend *t, uint64_t frame)
         return NULL;
     if (at < t->done)
         restart(t);
+    t->frames[at].measured = 0;
     return &t->frames[at];
 }
 
@@ -283,10 +315,8 @@ static void take(edx_trend *t, frame_sums *f, uint32_t pixel, uint32_t channel, 
 
     if (s == OUTSIDE)
         return;
-    if (t->segment[s].apart)
-        f->apart += times;
-    else
-        f->total += times;
+    kind of = s == NOTHING ? OF_NO_LINE : t->segment[s].apart ? OF_CARBON : OF_LINES;
+    f->counts[counters(t) + (size_t)t->tile[pixel] * KINDS + of] += times;
     if (s == NOTHING)
         return;
     uint32_t entry = pixel + (s << PIXEL_BITS);
@@ -326,6 +356,61 @@ edx_status edx_trend_add(edx_trend *trend, uint64_t frame, uint32_t row, const e
     return EDX_OK;
 }
 
+/* Tiles beside the regions that every frame covers; where those are few, all that are covered, and
+ * where none is, all. */
+static void choose_tiles(edx_trend *t)
+{
+    bool chosen[TILES];
+    uint32_t covered = 0, free_ones = 0;
+
+    for (uint32_t i = 0; i < TILES; i++) {
+        covered += t->covered[i];
+        free_ones += t->covered[i] && !t->taken[i];
+    }
+    bool beside = free_ones > 0 && free_ones * ENOUGH >= covered;
+    for (uint32_t i = 0; i < TILES; i++)
+        chosen[i] = covered == 0 ? t->there[i] : t->covered[i] && !(beside && t->taken[i]);
+    if (beside == t->beside && memcmp(chosen, t->chosen, sizeof chosen) == 0)
+        return;
+    memcpy(t->chosen, chosen, sizeof chosen);
+    t->beside = beside;
+    t->choice++;
+}
+
+void edx_trend_field(edx_trend *trend, const uint32_t *exposure, uint32_t least)
+{
+    edx_trend *t = trend;
+
+    memcpy(t->covered, t->there, sizeof t->covered);
+    memset(t->cut_off, 0, sizeof t->cut_off);
+    for (uint32_t p = 0; exposure != NULL && p < t->pixels; p++) {
+        if (exposure[p] >= least)
+            continue;
+        t->covered[t->tile[p]] = false;
+        if (t->label[p] > 0)
+            t->cut_off[t->label[p] - 1] = true;
+    }
+    choose_tiles(t);
+}
+
+/* Counts of the chosen tiles. */
+static void measure(const edx_trend *t, frame_sums *f)
+{
+    const uint32_t *tiles = f->counts + counters(t);
+
+    if (f->measured == t->choice)
+        return;
+    f->rest = f->apart = 0;
+    for (uint32_t i = 0; i < TILES; i++) {
+        const uint32_t *counts = tiles + (size_t)i * KINDS;
+        if (!t->chosen[i])
+            continue;
+        f->rest += counts[OF_NO_LINE] + (t->beside ? counts[OF_LINES] : 0);
+        f->apart += counts[OF_CARBON];
+    }
+    f->measured = t->choice;
+}
+
 edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t count_of,
                              edx_error *err)
 {
@@ -337,6 +422,10 @@ edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t c
         uint32_t of = count_of == 0 ? 1 : owner[p];
         t->label[p] = (uint8_t)(of < REGIONS ? of : REGIONS);
     }
+    memset(t->taken, 0, sizeof t->taken);
+    for (uint32_t p = 0; p < t->pixels; p++)
+        t->taken[t->tile[p]] = t->taken[t->tile[p]] || t->label[p] > 0;
+    choose_tiles(t);
     for (size_t i = 0; i < t->n_frames; i++)
         memset(t->frames[i].counts, 0, counters(t) * sizeof(uint32_t));
     for (size_t i = 0; i < t->n_blocks; i++) {
@@ -426,16 +515,6 @@ static double banded(const edx_trend *t, const frame_sums *f, uint32_t region, u
     return (double)sum;
 }
 
-/* Counts of no line and not carbon's: what the beam gives anyway, so a measure of its current. */
-static double rest(const edx_trend *t, const frame_sums *f)
-{
-    double sum = (double)f->total;
-
-    for (uint32_t r = 0; r < REGIONS; r++)
-        sum -= banded(t, f, r, t->n);
-    return sum;
-}
-
 /* What a share is tested of. */
 typedef enum share { OF_REGION, OF_REST, CARBON } share;
 
@@ -463,7 +542,7 @@ static edx_damage test(edx_trend *t, const frames_taken *which, uint32_t region,
         if (is_skipped(which, f->frame, &at))
             continue;
         t->a[n] = among == CARBON ? (double)f->apart : banded(t, f, region, i);
-        t->total[n] = among == OF_REGION ? banded(t, f, region, t->n) : t->a[n] + rest(t, f);
+        t->total[n] = among == OF_REGION ? banded(t, f, region, t->n) : t->a[n] + (double)f->rest;
         t->used[n++] = f->frame;
     }
     return edx_damage_test(n, t->used, t->a, t->total, which->expected,
@@ -502,7 +581,7 @@ static void test_region(edx_trend *t, const frames_taken *which, uint32_t region
     uint32_t changed = 0;
 
     test_composition(t, which, region, out);
-    for (uint32_t i = 0; i < t->n; i++) {
+    for (uint32_t i = 0; i < t->n && !t->cut_off[region]; i++) {
         edx_damage d = test(t, which, region, i, OF_REST);
         changed += d.p <= EDX_DAMAGE_LEVEL && d.z < 0;
         keep_worst(out, &d, region, i);
@@ -525,6 +604,8 @@ edx_status edx_trend_update(edx_trend *trend, const edx_line *lines, double limi
     if (!make_room(t))
         return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of %zu frames", t->n_frames);
     compose(t, lines, limit);
+    for (size_t f = 0; f < t->n_frames; f++)
+        measure(t, &t->frames[f]);
     for (uint32_t r = 0; r < regions; r++)
         test_region(t, &which, r, out);
     out->contamination = test(t, &which, 0, 0, CARBON);

@@ -45,9 +45,14 @@ edx_status edx_trend_add(edx_trend *trend, uint64_t frame, uint32_t row, const e
 edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t count,
                              edx_error *err);
 
+/* Scan pixels [rows * cols] whose exposure is at least this are covered by every frame; NULL: all.
+ * What measures the beam is counted there alone, since a specimen that drifts takes the rest of the
+ * field out of view. */
+void edx_trend_field(edx_trend *trend, const uint32_t *exposure, uint32_t least);
+
 /* What the frames so far say. Tests of change: every element of a region against the others there,
- * and against what is no line's in the whole field, which measures the beam current; arrays are the
- * trend's until its next call. */
+ * and, where every frame covers the region, against what is no line's beside the regions, which
+ * measures the beam current; arrays are the trend's until its next call. */
 typedef struct edx_trend_state {
     size_t frames;             /* f */
     const uint64_t *frame;     /* [f] their numbers, ascending */
@@ -58,7 +63,7 @@ typedef struct edx_trend_state {
     uint32_t region;           /* there; from 1 */
     uint32_t element;          /* index of the line */
     bool whole; /* all elements of the region are lost: the particle, not one of them */
-    edx_damage contamination; /* of carbon in the field */
+    edx_damage contamination; /* of carbon beside the regions */
 } edx_trend_state;
 
 /* expected: frames the acquisition is to have, 0 open-ended. skipped [n_skipped], ascending: frames

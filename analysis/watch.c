@@ -135,6 +135,18 @@ static edx_status set_regions(edx_watch *w, const edx_watch_input *in, edx_error
     return edx_trend_regions(w->trend, w->label, in->count, err);
 }
 
+/* Frames that no test takes may be broken off: rows that miss no more than those are covered. */
+static void set_field(edx_watch *w, const edx_watch_input *in)
+{
+    size_t pixels = (size_t)w->begin.rows * w->begin.cols;
+    uint32_t most = 0;
+
+    for (size_t p = 0; in->covered != NULL && p < pixels; p++)
+        most = in->covered[p] > most ? in->covered[p] : most;
+    edx_trend_field(w->trend, in->covered,
+                    most > in->n_outliers ? most - (uint32_t)in->n_outliers : 0);
+}
+
 /* ---- how long ---- */
 
 /* Statistical and systematic sigma of the element that is known least. */
@@ -308,6 +320,7 @@ edx_status edx_watch_update(edx_watch *watch, const edx_watch_input *input, edx_
     double sigma[2];
     edx_status status = set_regions(w, input, err);
 
+    set_field(w, input);
     if (status == EDX_OK)
         status = edx_trend_update(w->trend, w->lines, w->limit, w->begin.frames, input->outliers,
                                   input->n_outliers, &s, err);

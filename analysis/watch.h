@@ -45,6 +45,7 @@ typedef struct edx_watch_input {
     const uint32_t *owner;            /* [scan pixels] ids of places */
     const edx_particle *particles;    /* [count]; NULL: no forecast of a difference */
     double exposure;                  /* mean frames of a pixel */
+    const uint32_t *covered;          /* [scan pixels] frames; NULL: all of them */
     uint64_t frames;                  /* complete ones */
     double frame_s;                   /* how long one takes */
     const uint64_t *outliers;         /* frames that no test takes, ascending */

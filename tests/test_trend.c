@@ -316,6 +316,66 @@ static void test_frames_can_be_left_out(void **state)
     edx_trend_free(&trend);
 }
 
+/* The specimen drifts: half way, pixel gone leaves the field of view. */
+static edx_trend_state drifted(edx_trend *trend, uint32_t gone, const uint32_t *exposure)
+{
+    static const edx_line lines[2] = {{.k = 1.5}, {.k = 1}};
+    const uint32_t owner[ROWS * COLS] = {0, 0, 1, 0, 0, 0};
+    const unsigned particle[CHANNELS] = {0, 200, 0, 0, 0, 200, 0, 0};
+    const unsigned film[CHANNELS] = {100, 0, 0, 300, 0, 0, 0, 0};
+    edx_trend_state out;
+    edx_error err;
+
+    for (uint64_t t = 0; t < FRAMES; t++)
+        for (uint32_t p = 0; p < 3; p++)
+            if (p != gone || t < FRAMES / 2)
+                add(trend, t, p, p == 2 ? particle : film);
+    assert_int_equal(edx_trend_regions(trend, owner, 1, &err), EDX_OK);
+    edx_trend_field(trend, exposure, FRAMES);
+    assert_int_equal(edx_trend_update(trend, lines, 10, FRAMES, NULL, 0, &out, &err), EDX_OK);
+    return out;
+}
+
+static void test_what_leaves_the_field_is_not_lost(void **state)
+{
+    (void)state;
+    for (uint32_t gone = 0; gone < 3; gone += 2) /* film, particle */
+        for (int told = 0; told < 2; told++) {
+            uint32_t exposure[ROWS * COLS] = {FRAMES, FRAMES, FRAMES, FRAMES, FRAMES, FRAMES};
+            edx_trend *trend = open_trend();
+            exposure[gone] = FRAMES / 2;
+            edx_trend_state s = drifted(trend, gone, told ? exposure : NULL);
+            assert_int_equal(s.damage.since >= 0, !told);
+            assert_int_equal(s.contamination.since, -1);
+            edx_trend_free(&trend);
+        }
+}
+
+/* Silver sends bremsstrahlung too: as it goes, carbon's share of all that is left grows. */
+static void test_a_loss_is_no_contamination(void **state)
+{
+    static const edx_line lines[2] = {{.k = 1.5}, {.k = 1}};
+    const uint32_t owner[ROWS * COLS] = {0, 0, 1, 0, 0, 0};
+    const unsigned film[CHANNELS] = {250, 0, 0, 200, 200, 0, 0, 0};
+    edx_trend *trend = open_trend();
+    edx_trend_state out;
+    edx_error err;
+
+    (void)state;
+    for (unsigned t = 0; t < FRAMES; t++) {
+        const unsigned particle[CHANNELS] = {0, 300 - 2 * t, 0, 0, 300 - 2 * t, 200, 0, 0};
+        add(trend, t, 2, particle);
+        for (uint32_t p = 0; p < 2; p++)
+            add(trend, t, p, film);
+    }
+    assert_int_equal(edx_trend_regions(trend, owner, 1, &err), EDX_OK);
+    assert_int_equal(edx_trend_update(trend, lines, 10, FRAMES, NULL, 0, &out, &err), EDX_OK);
+    assert_true(out.damage.since >= 0 && out.damage.z < 0);
+    assert_int_equal(out.element, 0);
+    assert_near(out.contamination.z, 0, 1e-9);
+    edx_trend_free(&trend);
+}
+
 /* ---- others ---- */
 
 static void test_forecast(void **state)
@@ -375,6 +435,8 @@ int main(void)
         cmocka_unit_test(test_regions_count_anew),
         cmocka_unit_test(test_causes_are_told_apart),
         cmocka_unit_test(test_frames_can_be_left_out),
+        cmocka_unit_test(test_what_leaves_the_field_is_not_lost),
+        cmocka_unit_test(test_a_loss_is_no_contamination),
         cmocka_unit_test(test_forecast),
         cmocka_unit_test(test_pending_gives_back_what_it_got),
     };
