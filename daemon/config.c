@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include <libconfig.h>
 
@@ -177,6 +178,21 @@ static edx_status check_places(const edx_config *config, edx_error *err)
     return status;
 }
 
+static edx_status check_security(const edx_config *config, edx_error *err)
+{
+    if (config->security.curve && config->security.keys[0] == '\0') {
+        return edx_fail(err, EDX_E_RANGE,
+                        "security.keys: \"\", expected a secret certificate with security.curve = "
+                        "true: edxctl keygen -o FILE");
+    }
+    if (config->security.curve && config->security.clients[0] == '\0') {
+        return edx_fail(err, EDX_E_RANGE,
+                        "security.clients: \"\", expected a file or folder with the public "
+                        "certificates of those who may connect, with security.curve = true");
+    }
+    return EDX_OK;
+}
+
 static edx_status check_lines(const edx_settings *settings, edx_error *err)
 {
     edx_status status = EDX_OK;
@@ -197,12 +213,10 @@ edx_status edx_config_check(const edx_config *config, edx_error *err)
                         "output.record: false, expected true with ingest.pattern = \"router\" "
                         "(what is acknowledged must be recorded)");
     }
-    if (config->security.curve) {
-        return edx_fail(err, EDX_E_RANGE,
-                        "security.curve: true, expected false (this version has no encryption; "
-                        "listen on loopback or tunnel through ssh)");
-    }
     edx_status status = check_places(config, err);
+    if (status == EDX_OK) {
+        status = check_security(config, err);
+    }
     if (status == EDX_OK) {
         status = edx_settings_check(&config->settings, err);
     }
@@ -349,6 +363,27 @@ static edx_status apply_group(loader *l, const char *path, const config_setting_
     return EDX_OK;
 }
 
+/* What names the keys is not for everybody to read. */
+static edx_status check_secrecy(const loader *l, const config_setting_t *root, edx_error *err)
+{
+    struct stat info;
+    const config_setting_t *group = config_setting_get_member(root, "security");
+    const config_setting_t *keys = group ? config_setting_get_member(group, "keys") : NULL;
+    const unsigned line = keys ? config_setting_source_line(keys) : 0;
+    const char *file = keys ? edx_conftext_source(l->text, line) : NULL;
+    if (!file || l->config->security.keys[0] == '\0' || stat(file, &info) != 0 ||
+        !S_ISREG(info.st_mode) || !(info.st_mode & S_IROTH)) {
+        return EDX_OK;
+    }
+    const edx_status status =
+        edx_fail(err, EDX_E_STATE,
+                 "security.keys: everybody may read the file that names the keys (mode %03o), "
+                 "expected 640: chmod o= %.80s",
+                 (unsigned)info.st_mode & 0777U, file);
+    edx_conftext_at(l->text, line, err);
+    return status;
+}
+
 /* What no single key can tell, with the line of the key that the error names. */
 static edx_status check_file(const loader *l, const config_setting_t *root, edx_error *err)
 {
@@ -401,6 +436,9 @@ edx_status edx_config_load(edx_config *config, const char *path, edx_error *err)
     }
     if (status == EDX_OK) {
         status = apply_group(&l, "", config_root_setting(&file), err);
+    }
+    if (status == EDX_OK) {
+        status = check_secrecy(&l, config_root_setting(&file), err);
     }
     if (status == EDX_OK) {
         status = check_file(&l, config_root_setting(&file), err);

@@ -370,12 +370,24 @@ const char *edx_conftext_get(const edx_conftext *text)
     return text->data;
 }
 
-void edx_conftext_at(const edx_conftext *text, unsigned line, edx_error *err)
+static const span *span_of(const edx_conftext *text, unsigned line)
 {
     const span *from = NULL;
     for (size_t i = 0; i < text->n_spans && text->spans[i].first <= line; i++) {
         from = &text->spans[i];
     }
+    return from;
+}
+
+const char *edx_conftext_source(const edx_conftext *text, unsigned line)
+{
+    const span *from = span_of(text, line);
+    return from ? from->file : NULL;
+}
+
+void edx_conftext_at(const edx_conftext *text, unsigned line, edx_error *err)
+{
+    const span *from = span_of(text, line);
     if (from && from->file) {
         edx_error_prefix(err, "%s:%u", from->file, from->at + line - from->first);
     }

@@ -16,6 +16,8 @@ edx_status edx_conftext_text(const char *bytes, edx_conftext **out, edx_error *e
 void edx_conftext_free(edx_conftext **text);
 
 const char *edx_conftext_get(const edx_conftext *text);
+/* The file that line of the text comes from, NULL where none is known; the text's. */
+const char *edx_conftext_source(const edx_conftext *text, unsigned line);
 /* Puts "FILE:LINE: " before err: where line of the text comes from. */
 void edx_conftext_at(const edx_conftext *text, unsigned line, edx_error *err);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/config.h"
+#include "daemon/curve.h"
 #include "daemon/log.h"
 #include "daemon/offline.h"
 #include "daemon/receive.h"
@@ -127,7 +128,13 @@ static edx_status configure(const options *o, edx_config *config, edx_error *err
     for (size_t i = 0; status == EDX_OK && i < o->n_overrides; i++) {
         status = edx_config_override(config, o->overrides[i], err);
     }
-    return status == EDX_OK ? edx_config_check(config, err) : status;
+    if (status == EDX_OK) {
+        status = edx_config_check(config, err);
+    }
+    if (status == EDX_OK && config->security.curve && !o->offline) {
+        status = edx_curve_check(config->security.keys, config->security.clients, err);
+    }
+    return status;
 }
 
 static int run_offline(const options *o, const edx_config *config, edx_log *log,

@@ -9,18 +9,24 @@
 
 #include <zmq.h>
 
+#include "proto/certificate.h"
+
 _Static_assert(sizeof(zmq_msg_t) <= sizeof(edx_message), "edx_message must hold a zmq_msg_t");
 
 struct edx_link {
     void *context;
+    edx_curve *curve;  /* whose context it is; NULL: ours */
     unsigned monitors; /* names of their inproc endpoints */
 };
 
 struct edx_socket {
     void *socket;
-    void *monitor; /* PAIR, connecting ingest sockets only */
+    void *monitor; /* PAIR; connecting sockets, and with CURVE all but inproc */
+    bool connects;
     char endpoint[512];
     char monitor_name[32];
+    uint64_t refusals;
+    bool refused;    /* the connection broke for want of a key */
     int64_t gone_ms; /* when the connection broke and libzmq did not try again; 0: it stands */
 };
 
@@ -94,13 +100,14 @@ edx_status edx_message_adopt(edx_message *message, void *bytes, size_t n)
 
 /* ---- sockets ---- */
 
-edx_link *edx_link_new(void)
+edx_link *edx_link_new(edx_curve *curve)
 {
     edx_link *link = calloc(1, sizeof *link);
     if (!link) {
         return NULL;
     }
-    link->context = zmq_ctx_new();
+    link->curve = curve;
+    link->context = curve ? edx_curve_context(curve) : zmq_ctx_new();
     if (!link->context) {
         free(link);
         return NULL;
@@ -111,7 +118,9 @@ edx_link *edx_link_new(void)
 void edx_link_free(edx_link **link)
 {
     if (*link) {
-        zmq_ctx_term((*link)->context);
+        if (!(*link)->curve) {
+            zmq_ctx_term((*link)->context);
+        }
         free(*link);
         *link = NULL;
     }
@@ -158,16 +167,36 @@ static int set_options(edx_socket *s, edx_socket_kind kind, uint64_t max_message
     return rc;
 }
 
+/* The domain makes libzmq ask; where nobody answers it would let everybody in, so curve must be
+ * there before the socket and after it. */
+static int set_curve(edx_socket *s, const edx_curve *curve)
+{
+    static const char domain[] = "edxd";
+    int rc = set_int(s, ZMQ_CURVE_SERVER, 1);
+    rc |= zmq_setsockopt(s->socket, ZMQ_CURVE_SECRETKEY, edx_curve_secret(curve), EDX_KEY_SIZE);
+    return rc | zmq_setsockopt(s->socket, ZMQ_ZAP_DOMAIN, domain, strlen(domain));
+}
+
+/* The limit holds for what the handshake says, too. */
+#define HANDSHAKE_BYTES 1024
+
+#define REFUSALS                                                                                   \
+    (ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |                  \
+     ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+
 static void watch(edx_link *link, edx_socket *s)
 {
     snprintf(s->monitor_name, sizeof s->monitor_name, "inproc://monitor-%u", link->monitors++);
-    const int events = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CONNECT_DELAYED |
-                       ZMQ_EVENT_CONNECT_RETRIED;
+    const int connecting = ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_CONNECTED |
+                           ZMQ_EVENT_CONNECT_DELAYED | ZMQ_EVENT_CONNECT_RETRIED;
+    const int events = (s->connects ? connecting : 0) | (link->curve ? REFUSALS : 0);
+    const int unlimited = 0; /* libzmq waits for room in the middle of its work */
     if (zmq_socket_monitor(s->socket, s->monitor_name, events) != 0) {
         return;
     }
     s->monitor = zmq_socket(link->context, ZMQ_PAIR);
-    if (s->monitor && zmq_connect(s->monitor, s->monitor_name) != 0) {
+    if (s->monitor && (zmq_setsockopt(s->monitor, ZMQ_RCVHWM, &unlimited, sizeof unlimited) != 0 ||
+                       zmq_connect(s->monitor, s->monitor_name) != 0)) {
         zmq_close(s->monitor);
         s->monitor = NULL;
     }
@@ -180,12 +209,22 @@ edx_status edx_socket_open(edx_link *link, edx_socket_kind kind, const char *end
     if (!s) {
         return edx_fail(err, EDX_E_NOMEM, "%s: no memory", endpoint);
     }
+    if (link->curve && max_message_bytes > 0) {
+        max_message_bytes += HANDSHAKE_BYTES;
+    }
     s->socket = zmq_socket(link->context, zmq_kind(kind));
     if (!s->socket || set_options(s, kind, max_message_bytes) != 0) {
         edx_fail(err, EDX_E_IO, "%s: %s", endpoint, zmq_strerror(zmq_errno()));
         goto fail;
     }
-    if (!bind && kind < EDX_SOCKET_INPROC_PUSH) {
+    if (link->curve && kind < EDX_SOCKET_INPROC_PUSH && set_curve(s, link->curve) != 0) {
+        edx_fail(err, EDX_E_IO,
+                 "%s: no CURVE: %s; expected a libzmq that was built with it, and a good key",
+                 endpoint, zmq_strerror(zmq_errno()));
+        goto fail;
+    }
+    s->connects = !bind;
+    if ((!bind || link->curve) && kind < EDX_SOCKET_INPROC_PUSH) {
         watch(link, s);
     }
     if ((bind ? zmq_bind(s->socket, endpoint) : zmq_connect(s->socket, endpoint)) != 0) {
@@ -314,22 +353,40 @@ static uint16_t next_event(edx_socket *s)
     return event;
 }
 
+static void take_events(edx_socket *s)
+{
+    for (uint16_t event = s->monitor ? next_event(s) : 0; event; event = next_event(s)) {
+        if (event & REFUSALS) {
+            s->refusals++;
+            s->refused = true;
+        } else if (event == ZMQ_EVENT_DISCONNECTED) {
+            s->gone_ms = now_ms();
+        } else {
+            s->gone_ms = 0;
+            s->refused = false;
+        }
+    }
+}
+
+uint64_t edx_socket_refusals(edx_socket *socket)
+{
+    take_events(socket);
+    const uint64_t refusals = socket->refusals;
+    socket->refusals = 0;
+    return refusals;
+}
+
 /* libzmq tries again after a lost connection, but not after it closed one itself (a message over
  * the limit, rubbish instead of ZMTP): that one is connected anew here. */
 uint64_t edx_socket_protocol_failures(edx_socket *socket)
 {
     const int64_t patience_ms = 500;
-    if (!socket->monitor) {
-        return 0;
-    }
-    for (uint16_t event = next_event(socket); event; event = next_event(socket)) {
-        socket->gone_ms = event == ZMQ_EVENT_DISCONNECTED ? now_ms() : 0;
-    }
-    if (!socket->gone_ms || now_ms() - socket->gone_ms < patience_ms) {
+    take_events(socket);
+    if (!socket->connects || !socket->gone_ms || now_ms() - socket->gone_ms < patience_ms) {
         return 0;
     }
     socket->gone_ms = 0;
     zmq_disconnect(socket->socket, socket->endpoint);
     zmq_connect(socket->socket, socket->endpoint);
-    return 1;
+    return socket->refused ? 0 : 1;
 }

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/curve.h"
 #include "proto/status.h"
 
 /* Room for one zmq_msg_t. A message is moved, never copied byte by byte. */
@@ -28,7 +29,9 @@ edx_status edx_message_adopt(edx_message *message, void *bytes, size_t n);
 typedef struct edx_link edx_link;     /* the context */
 typedef struct edx_socket edx_socket; /* one socket; belongs to one thread at a time */
 
-edx_link *edx_link_new(void);
+/* With curve, which must outlive the link, whoever connects to a socket that is not inproc must
+ * have a key that curve allows; NULL: anybody may. */
+edx_link *edx_link_new(edx_curve *curve);
 void edx_link_free(edx_link **link); /* after all of its sockets */
 
 typedef enum edx_socket_kind {
@@ -65,5 +68,7 @@ bool edx_link_wait(edx_socket *const *sockets, unsigned n, const int *fds, unsig
 
 /* Connections that libzmq closed on us because of what they sent, since the last call. */
 uint64_t edx_socket_protocol_failures(edx_socket *socket);
+/* Connections refused because their key is not allowed, or that had none, since the last call. */
+uint64_t edx_socket_refusals(edx_socket *socket);
 
 #endif

@@ -1,8 +1,8 @@
 noinst_LTLIBRARIES += libedxdaemon.la
 
-libedxdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS) $(HDF5_CFLAGS) $(LIBCONFIG_CFLAGS) \
+libedxdaemon_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS) $(CZMQ_CFLAGS) $(HDF5_CFLAGS) $(LIBCONFIG_CFLAGS) \
 	$(SYSTEMD_CFLAGS)
-libedxdaemon_la_LIBADD   = $(ZMQ_LIBS) $(HDF5_LIBS) $(LIBCONFIG_LIBS) $(SYSTEMD_LIBS) -lm
+libedxdaemon_la_LIBADD   = $(ZMQ_LIBS) $(CZMQ_LIBS) $(HDF5_LIBS) $(LIBCONFIG_LIBS) $(SYSTEMD_LIBS) -lm
 libedxdaemon_la_SOURCES  = \
 	daemon/acquisition.c \
 	daemon/acquisition.h \
@@ -20,6 +20,8 @@ libedxdaemon_la_SOURCES  = \
 	daemon/conftext.h \
 	daemon/control.c \
 	daemon/control.h \
+	daemon/curve.c \
+	daemon/curve.h \
 	daemon/h5.c \
 	daemon/h5.h \
 	daemon/intake.c \
@@ -58,7 +60,7 @@ libedxdaemon_la_SOURCES  = \
 
 bin_PROGRAMS += edxd
 edxd_SOURCES = daemon/edxd.c
-edxd_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_BUILT_FLAGS) -DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_MSGPACK), \
+edxd_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_BUILT_FLAGS) -DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_CZMQ), $(VERSION_MSGPACK), \
 $(VERSION_HDF5), $(VERSION_LIBCONFIG), $(VERSION_SYSTEMD), $(VERSION_XRL), $(VERSION_BLAS), \
 $(VERSION_GSL), $(VERSION_FFTW)"'
 edxd_LDADD   = $(EDX_DAEMON)

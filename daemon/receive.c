@@ -13,6 +13,7 @@
 #include "daemon/alarms.h"
 #include "daemon/analyst.h"
 #include "daemon/control.h"
+#include "daemon/curve.h"
 #include "daemon/intake.h"
 #include "daemon/journal.h"
 #include "daemon/link.h"
@@ -45,7 +46,10 @@ typedef enum socket_index { INGEST, CONTROL, PUBLISH, REPORTS, SOCKETS } socket_
 typedef struct receiver {
     edx_config *config;
     edx_log *log;
+    edx_curve *curve; /* NULL: anybody may connect */
     edx_link *link;
+    uint64_t refused; /* connections, not yet logged */
+    int64_t refused_ns;
     edx_socket *sockets[SOCKETS];
     edx_socket *report_in; /* the analyst's end of REPORTS */
     edx_journal *journal;
@@ -386,6 +390,24 @@ static void feed_watchdog(receiver *r, int64_t now_ns)
     }
 }
 
+/* At once, then once a minute: somebody who has no key tries again and again. */
+static void watch_refusals(receiver *r, int64_t now_ns)
+{
+    const int64_t minute_ns = 60000000000;
+    for (int i = 0; i < SOCKETS; i++) {
+        r->refused += edx_socket_refusals(r->sockets[i]);
+    }
+    if (r->refused == 0 || (r->refused_ns != 0 && now_ns - r->refused_ns < minute_ns)) {
+        return;
+    }
+    edx_log_write(r->log, EDX_LOG_WARNING,
+                  "%llu connections refused: no key, or none of security.clients, or a foreign "
+                  "server key; whoever may connect needs a key (edxctl keygen) and its .pub there",
+                  (unsigned long long)r->refused);
+    r->refused = 0;
+    r->refused_ns = now_ns;
+}
+
 static void tick(receiver *r)
 {
     const int64_t now_ns = monotonic_ns();
@@ -403,6 +425,7 @@ static void tick(receiver *r)
     r->ticked_ms = now_ns / 1000000;
     watch_stall(r, now_ns);
     watch_space(r);
+    watch_refusals(r, now_ns);
     edx_monitor_tick(r->monitor, now_ns);
     send_status(r);
     edx_monitor_line(r->monitor, line, sizeof line);
@@ -623,6 +646,13 @@ static edx_status open_signals(receiver *r, edx_error *err)
     return r->signals >= 0 ? EDX_OK : edx_fail(err, EDX_E_IO, "signalfd: %s", strerror(errno));
 }
 
+static edx_status open_keys(receiver *r, edx_error *err)
+{
+    const edx_config *c = r->config;
+    return c->security.curve ? edx_curve_new(c->security.keys, c->security.clients, &r->curve, err)
+                             : EDX_OK;
+}
+
 static edx_status start(receiver *r, edx_error *err)
 {
     edx_status status = open_signals(r, err);
@@ -631,7 +661,10 @@ static edx_status start(receiver *r, edx_error *err)
                                  err);
     }
     if (status == EDX_OK) {
-        r->link = edx_link_new();
+        status = open_keys(r, err);
+    }
+    if (status == EDX_OK) {
+        r->link = edx_link_new(r->curve);
         status = r->link ? open_sockets(r, err) : edx_fail(err, EDX_E_NOMEM, "no memory");
     }
     if (status == EDX_OK) {
@@ -660,6 +693,7 @@ static void release(receiver *r)
         edx_socket_free(&r->sockets[i]);
     }
     edx_link_free(&r->link);
+    edx_curve_free(&r->curve);
     edx_journal_free(&r->journal);
     if (r->signals >= 0) {
         close(r->signals);

@@ -6,6 +6,8 @@ libedxproto_la_SOURCES  = \
 	proto/array.c \
 	proto/array.h \
 	proto/built.h \
+	proto/certificate.c \
+	proto/certificate.h \
 	proto/crc32c.c \
 	proto/ensemble.c \
 	proto/ensemble.h \

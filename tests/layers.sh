@@ -36,7 +36,7 @@ proto msgpack
 analysis xraylib gsl blas fftw threads
 daemon zmq hdf5 libconfig systemd czmq mpi
 instrument zmq hdf5 jansson xraylib
-client zmq ncurses jansson libwebsockets zlib cairo hdf5
+client zmq czmq ncurses jansson libwebsockets zlib cairo hdf5
 END
 
 # LIBRARY HEADER-REGEX
@@ -70,7 +70,7 @@ END
 cat >"$work/symbols" <<'END'
 msgpack ^msgpack_
 zmq ^zmq_
-czmq ^(zactor|zarmour|zauth|zcert|zcertstore|zconfig|zframe|zlist|zloop|zmsg|zpoller|zsock|zsys)_
+czmq ^(zactor|zarmour|zauth|zcert|zcertstore|zchunk|zconfig|zframe|zlist|zloop|zmsg|zpoller|zsock|zstr|zsys)_
 hdf5 ^H5[A-Z]
 libconfig ^config_(init|destroy|read|read_file|read_string|lookup|root_setting|setting_[a-z_]+|error_[a-z]+|write|write_file|set_[a-z_]+|get_[a-z_]+)$
 jansson ^(json|jansson)_

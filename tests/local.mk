@@ -52,4 +52,5 @@ include tests/life.mk
 include tests/interop.mk
 include tests/libedx.mk
 include tests/examples.mk
+include tests/security.mk
 include tests/fuzz.mk

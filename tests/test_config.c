@@ -331,7 +331,8 @@ static void test_check(void **state)
         const char *key;
     } bad[] = {
         {{"ingest.pattern=router", "output.record=false"}, "output.record"},
-        {{"security.curve=true", NULL}, "security.curve"},
+        {{"security.curve=true", NULL}, "security.keys"},
+        {{"security.curve=true", "security.keys=x"}, "security.clients"},
         {{"analysis.pca.rank=9", "analysis.pca.max_rank=8"}, "analysis.pca.rank"},
         {{"analysis.profile.from_nm=(0, 0)", NULL}, "analysis.profile"},
         {{"quant.lines=({line=\"Ag_La\";}, {line=\"Ag_Ka\";})", NULL}, "quant.lines"},

@@ -174,7 +174,8 @@ def _die_with_parent():
 class Daemon:
     """edxd with its sockets in a folder of its own. Also a context manager that kills it."""
 
-    def __init__(self, pattern="pull", bind=True, tcp=False, dir=None, start=True, **config):
+    def __init__(self, pattern="pull", bind=True, tcp=False, dir=None, start=True, keys=None,
+                 **config):
         self.dir = dir or tempfile.mkdtemp(prefix="edx-daemon-")
         self.own_dir = dir is None
         self.runs = os.path.join(self.dir, "runs")
@@ -187,6 +188,7 @@ class Daemon:
                             "output.dir": self.runs, "output.sync": "none",
                             "limits.min_free_GB": 0})
         self.config.update({k.replace("__", "."): v for k, v in config.items()})
+        self.keys = keys  # (public, secret, edxd's public) of whoever talks to it, or None
         self.process = None
         self.sockets = []
         self.log_path = os.path.join(self.dir, "log")
@@ -251,6 +253,8 @@ class Daemon:
     def socket(self, kind):
         s = _context.socket(kind)
         s.setsockopt(zmq.LINGER, 0)
+        if self.keys:
+            s.curve_publickey, s.curve_secretkey, s.curve_serverkey = self.keys
         self.sockets.append(s)
         return s
 
