@@ -158,7 +158,7 @@ class Simulated(Offline):
 
     def test_the_same_id_twice(self):
         out = self.offline("out", self.rec, self.rec)
-        self.assertEqual(sorted(os.listdir(out)), [self.acq, self.acq + ".2"])
+        self.assertEqual(sorted(os.listdir(out)), [self.acq, self.acq + ".2", "ensemble.h5"])
         np.testing.assert_array_equal(cube(os.path.join(out, self.acq, "cube.hspy")),
                                       cube(os.path.join(out, self.acq + ".2", "cube.hspy")))
 
