@@ -1,4 +1,4 @@
-EXTRA_DIST += \
+EXTRA_DIST += doc/page.png \
 	README.md \
 	NEWS.md \
 	HACKING.md \
