@@ -1,9 +1,8 @@
-"""Prints a particle's composition from a run's result file beside the simulator's truth.
+"""Prints what edxd found of a particle beside the simulator's truth.
 
-    demo_result.py RESULTS.h5 TRUTH.json K [K_SIGMA]
+    demo_result.py RESULTS.h5 TRUTH.json
 
-The net counts of every pixel inside the HAADF (Otsu) threshold are summed first and turned into a
-fraction once: C_Ag / C_Au = K N_Ag / N_Au. Ends with 1 when the result is more than 4 sigma off.
+Ends with 1 when there is no particle, or its composition is more than 4 sigma off.
 """
 import json
 import sys
@@ -12,81 +11,50 @@ import h5py
 import numpy as np
 
 LIMIT = 4.0
+ELEMENT = "Ag"
 
 
-def otsu(image):
-    """The threshold that separates an image's values best in two classes (Otsu 1979)."""
-    counts, edges = np.histogram(image[np.isfinite(image)], bins=256)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below = np.cumsum(counts)
-    above = below[-1] - below
-    moment = np.cumsum(counts * centres)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        between = below * above * (moment / below - (moment[-1] - moment) / above) ** 2
-    return centres[np.nanargmax(between)]
+def row(name, value, sigma, truth, unit="", digits=4):
+    off = (value - truth) / sigma if sigma > 0 else np.nan
+    print(f"  {name:22s} {value:9.{digits}f} +- {sigma:.{digits}f}   {truth:9.{digits}f} {unit:3s} {off:+6.1f} sigma")
+    return off
 
 
-def names(dataset):
-    return [n.decode() if isinstance(n, bytes) else str(n) for n in dataset[()]]
+def print_profile(radial, element, truth):
+    """Ring by ring; the truth is the column's composition at the ring's middle."""
+    r, value, sigma = radial["r_nm"][()], radial["denoised"][element], radial["denoised_sigma"][element]
+    raw, raw_sigma = radial["fraction"][element], radial["sigma"][element]
+    true = np.interp(r, truth["r_nm"], truth[ELEMENT])
+    print(f"\n  {ELEMENT} from the centre outwards, as counted and denoised")
+    print(f"  {'r / nm':>8s} {'windows':>19s} {'denoised':>19s} {'truth':>9s}")
+    for i in np.flatnonzero(np.isfinite(value)):
+        print(f"  {r[i]:8.2f} {raw[i]:9.4f} +- {raw_sigma[i]:.4f} {value[i]:9.4f} +- {sigma[i]:.4f} {true[i]:9.4f}")
+    check = radial["denoised_check"]
+    verdict = "passed" if check["passed"][()] else "failed: biased"
+    print(f"  check of the denoised profile against frames held out: {verdict}, p = {check['p'][()]:.2f}")
 
 
-def read(path):
-    with h5py.File(path, "r") as file:
-        maps = file["maps"]
-        return {
-            "elements": names(maps["elements"]),
-            "lines": names(maps["lines"]),
-            "net": maps["intensity"][()].astype(float),
-            "sigma": maps["sigma"][()].astype(float),
-            "exposure": maps["exposure"][()].astype(float),
-            "image": file["spectrum/image"][()].astype(float),
-            "frames": int(maps["frames"][()]),
-            "counts": int(maps["counts"][()]),
-        }
-
-
-def particle_truth(truth):
-    """Composition of all particles together: each counts with its volume."""
-    weights = [p["diameter_nm"] ** 3 for p in truth["particles"]]
-    return {
-        element: np.average([p["composition"][element] for p in truth["particles"]], weights=weights)
-        for element in truth["particles"][0]["composition"]
-    }
-
-
-def fraction(net, sigma, k, k_sigma):
-    """Fraction of the first of two elements with its random and its systematic sigma."""
-    a, b = k * net[0], net[1]
-    c = a / (a + b)
-    spread = c * (1 - c)
-    return c, spread * np.hypot(sigma[0] / net[0], sigma[1] / net[1]), spread * k_sigma / k
-
-
-def main(results, truth_file, k, k_sigma=0.01):
-    run = read(results)
+def main(results, truth_file):
     with open(truth_file, encoding="utf-8") as file:
-        truth = particle_truth(json.load(file))
-    ag, au = (run["elements"].index(e) for e in ("Ag", "Au"))
-
-    mask = (run["image"] / np.maximum(run["exposure"], 1) > otsu(run["image"] / np.maximum(run["exposure"], 1)))
-    mask &= run["exposure"] > 0
-    net = [run["net"][i][mask].sum() for i in (ag, au)]
-    sigma = [np.sqrt((run["sigma"][i][mask] ** 2).sum()) for i in (ag, au)]
-    if min(net) <= 0:
-        print(f"demo: no counts of Ag or Au inside the threshold: {net}", file=sys.stderr)
-        return 1
-    c, random, systematic = fraction(net, sigma, float(k), float(k_sigma))
-    total = np.hypot(random, systematic)
-    off = (c - truth["Ag"]) / total
-
-    print(f"  {run['frames']} frames, {run['counts']} counts, {mask.sum()} pixels of the particle")
-    for index, n, s in zip((ag, au), net, sigma):
-        print(f"  net {run['lines'][index]:6s} {n:10.0f} +- {s:.0f}")
-    print(f"  {'':10s} {'measured':>8s}   {'random':>7s}   {'from k':>7s}   {'truth':>6s}   {'off by':>10s}")
-    for element, value, sign in (("Ag", c, 1), ("Au", 1 - c, -1)):
-        print(
-            f"  {element:10s} {value:8.4f} +- {random:.4f} +- {systematic:.4f}   {truth[element]:6.4f}   {sign * off:+.1f} sigma"
-        )
+        truth = json.load(file)["particles"][0]
+    with h5py.File(results, "r") as file:
+        if "particles/0" not in file:
+            print("demo: no particle was found", file=sys.stderr)
+            return 1
+        particle, maps = file["particles/0"], file["maps"]
+        elements = [e.decode() for e in maps["elements"][()]]
+        value, random = particle["composition"][ELEMENT][()]
+        systematic = file[f"particles/systematic/{ELEMENT}"][()] * value
+        print(f"  {maps['frames'][()]} frames, {maps['counts'][()]} counts; {file['pca/rank'][()]} components")
+        print(f"  {'':22s} {'measured':>9s}               {'truth':>7s}       off by")
+        off = row(f"{ELEMENT}, whole particle", value, np.hypot(random, systematic), truth["composition"][ELEMENT])
+        for zone in ("core", "shell"):
+            found, sigma = particle["segregation"][zone][()]
+            row(f"{ELEMENT}, {zone}", found, np.hypot(sigma, systematic), truth[zone][ELEMENT])
+        delta, sigma = (particle["segregation"][key][()] for key in ("delta", "sigma"))
+        row("shell - core", delta, sigma, truth["shell"][ELEMENT] - truth["core"][ELEMENT])
+        print(f"  {'diameter':22s} {particle['diameter_nm'][()]:9.2f}             {truth['diameter_nm']:9.2f} nm")
+        print_profile(particle["radial"], elements.index(ELEMENT), truth["radial"])
     if not abs(off) <= LIMIT:
         print(f"demo: composition: {abs(off):.1f} sigma off the truth, expected at most {LIMIT:.0f}", file=sys.stderr)
         return 1
@@ -94,6 +62,6 @@ def main(results, truth_file, k, k_sigma=0.01):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (4, 5):
-        sys.exit("usage: demo_result.py RESULTS.h5 TRUTH.json K [K_SIGMA]")
+    if len(sys.argv) != 3:
+        sys.exit("usage: demo_result.py RESULTS.h5 TRUTH.json")
     sys.exit(main(*sys.argv[1:]))
