@@ -10,6 +10,7 @@ skip() {
     exit 77
 }
 
+[ -z "${EDX_QUICK-}" ] || skip "EDX_QUICK is set"
 command -v node >/dev/null || skip "no node: apt-get install nodejs npm"
 [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 18 ] || skip "node is older than 18"
 for module in playwright-core axe-core; do
