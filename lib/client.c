@@ -153,7 +153,7 @@ static int write_question(edx_client *client, const char *const *words, edx_prob
     char *copy[MAX_WORDS];
     int n = 0;
     edx_error err;
-    for (; words[n] && n < MAX_WORDS; n++)
+    for (; n < MAX_WORDS && words[n]; n++)
         copy[n] = (char *)(uintptr_t)words[n]; /* only read */
     if (n == MAX_WORDS)
         return edx_lib_fail(problem, EDX_USAGE, "question: more than %d words", MAX_WORDS - 1);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#undef edx_lib_fail
 int edx_lib_fail(edx_problem *problem, edx_outcome outcome, const char *fmt, ...)
 {
     va_list arguments;

@@ -10,6 +10,12 @@
 int edx_lib_fail(edx_problem *problem, edx_outcome outcome, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+#ifdef __clang_analyzer__
+/* The analyser sees no other file: this tells it that what is returned is outcome, and not 0. */
+#define edx_lib_fail(problem, outcome, ...)                                                        \
+    ((void)edx_lib_fail(problem, outcome, __VA_ARGS__), (int)(outcome))
+#endif
+
 /* The outcome of a status in what the program has given, and its problem. */
 int edx_lib_pass(edx_problem *problem, edx_status status, const edx_error *err);
 
