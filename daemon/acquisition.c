@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -286,18 +287,42 @@ bool edx_acquisition_ended(const edx_acquisition *acquisition)
     return acquisition->ended;
 }
 
+static uint64_t sent(const edx_acquisition *a)
+{
+    const uint64_t seen = edx_spans_end(&a->seen);
+    return a->messages > seen ? a->messages : seen;
+}
+
 edx_tally edx_acquisition_tally(const edx_acquisition *acquisition)
 {
     const edx_acquisition *a = acquisition;
-    uint64_t sent = edx_spans_end(&a->seen);
-    if (a->messages > sent) {
-        sent = a->messages;
-    }
     return (edx_tally){
         .received = a->seen.count,
-        .lost = sent - a->seen.count,
+        .lost = sent(a) - a->seen.count,
         .duplicate = a->duplicate,
         .counts = a->counts,
         .frame = a->newest ? a->newest - 1 : 0,
     };
+}
+
+static void gaps_text(const edx_spans *spans, uint64_t end, char *text, size_t size)
+{
+    edx_spans gaps = {0};
+    if (edx_spans_gaps(spans, end, &gaps)) {
+        edx_spans_text(&gaps, text, size);
+    } else {
+        snprintf(text, size, "?");
+    }
+    edx_spans_clear(&gaps);
+}
+
+uint64_t edx_acquisition_lost(const edx_acquisition *acquisition, char *text, size_t size)
+{
+    const edx_acquisition *a = acquisition;
+    char seq[160];
+    char frames[160];
+    gaps_text(&a->seen, sent(a), seq, sizeof seq);
+    gaps_text(&a->complete, a->newest, frames, sizeof frames);
+    snprintf(text, size, "seq %s (frames that are not whole: %s)", seq, frames);
+    return sent(a) - a->seen.count;
 }

@@ -4,6 +4,7 @@
 #define EDX_DAEMON_ACQUISITION_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "proto/frame.h"
@@ -60,5 +61,10 @@ typedef struct edx_tally {
 } edx_tally;
 
 edx_tally edx_acquisition_tally(const edx_acquisition *acquisition);
+
+#define EDX_LOST_TEXT 400
+/* How many frame messages are lost; text says which, and which frames lack rows: "seq 12-15
+ * (frames 12-15 are not whole)". */
+uint64_t edx_acquisition_lost(const edx_acquisition *acquisition, char *text, size_t size);
 
 #endif

@@ -88,6 +88,14 @@ static double unix_time(void)
     return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
 }
 
+/* Seconds that no setting of the clock changes. */
+static double monotonic_time(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (double)ts.tv_sec + 1e-9 * (double)ts.tv_nsec;
+}
+
 /* ---- carrying out ---- */
 
 static void report_facts(edx_analyst *a)
@@ -121,6 +129,15 @@ static void begin(edx_analyst *a, edx_task *task)
     edx_run_set_source(a->run, &task->start->source);
     a->changed = true;
     report_facts(a); /* before the first result: whose it is */
+}
+
+/* A folder that could be made at last. */
+static void move(edx_analyst *a, edx_task *task)
+{
+    memcpy(a->recording_path, task->start->recording, sizeof a->recording_path);
+    edx_run_move(a->run, task->start->begin.head.acq, task->start->folder);
+    edx_run_set_source(a->run, &task->start->source);
+    report_facts(a);
 }
 
 static edx_status read_back(edx_analyst *a, edx_task *task, edx_error *err)
@@ -211,6 +228,9 @@ static void execute(edx_analyst *a, edx_task *task)
     case EDX_TASK_PLACE:
         edx_run_place(a->run, &task->placement);
         a->changed = true;
+        break;
+    case EDX_TASK_FOLDER:
+        move(a, task);
         break;
     case EDX_TASK_SAVE:
         save(a, task);
@@ -324,7 +344,7 @@ static void *work(void *argument)
     edx_analyst *a = argument;
     bool quit = false;
     bool due = true; /* the components are older than the maps */
-    double since = unix_time();
+    double since = monotonic_time();
     while (!quit) {
         edx_task task;
         if (pop(a, a->changed ? 0 : due ? QUIET_MS : -1, &task)) {
@@ -334,9 +354,9 @@ static void *work(void *argument)
             continue;
         }
         const bool quiet = !a->changed;
-        const double now = unix_time();
+        const double now = monotonic_time();
         if (!quiet) {
-            edx_analyst_update(a, now);
+            edx_analyst_update(a, unix_time());
             since = due ? since : now;
             due = true;
         }

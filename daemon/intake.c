@@ -6,12 +6,15 @@
 #include <string.h>
 
 #include "analysis/analysis.h"
+#include "daemon/arrears.h"
 #include "proto/recording.h"
 
 /* An acquisition, by the id that its messages carry, and where it is kept. */
 typedef struct side {
     edx_acquisition *acquisition; /* NULL: none */
     edx_run_file *file;           /* NULL: no folder, or not opened */
+    edx_arrears *arrears;         /* what the recording lacks; NULL: nothing */
+    bool lacking;                 /* it does without some that memory could not keep either */
     char stored[EDX_ACQ_SIZE];
     edx_source source; /* its messages */
 } side;
@@ -26,9 +29,11 @@ typedef struct orphan {
 } orphan;
 
 #define LOG_PER_SECOND 50u
+#define MANY_STRIDES 16u
 
 struct edx_intake {
     edx_intake_options options;
+    edx_disk disk;
     edx_settings settings; /* for acquisitions to come */
     edx_settings current;  /* in force */
     edx_wire *wire;
@@ -44,6 +49,7 @@ struct edx_intake {
     uint64_t offset;    /* the record under way */
     const char *stored; /* … the one that they would go to: this folder's */
     bool changed;
+    uint64_t stride, strides, last_seq; /* from one message to the next, and how often the same */
     uint64_t bad;
     int64_t last_ns; /* monotonic, of the last message accepted live; 0: none */
     uint64_t last_unix_ns;
@@ -58,6 +64,7 @@ edx_intake *edx_intake_new(const edx_intake_options *options)
         return NULL;
     }
     in->options = *options;
+    in->disk.alarms = options->alarms;
     in->settings = in->current = *options->settings;
     in->last_orphan = &in->orphans;
     in->wire = edx_wire_new(0);
@@ -68,17 +75,53 @@ edx_intake *edx_intake_new(const edx_intake_options *options)
     return in;
 }
 
+edx_disk *edx_intake_disk(edx_intake *intake)
+{
+    return &intake->disk;
+}
+
+static edx_status sync_file(edx_intake *in, side *s, edx_error *err)
+{
+    const edx_status status = s->file ? edx_run_file_sync(s->file, err) : EDX_OK;
+    if (status) {
+        edx_disk_fails(&in->disk, EDX_DISK_SYNC, 0, "%s: cannot sync the recording: %s", s->stored,
+                       err->text);
+    }
+    return status;
+}
+
 static void sync_side(edx_intake *in, side *s)
 {
     edx_error err = {0};
-    if (in->options.sync && s->file && edx_run_file_sync(s->file, &err)) {
-        edx_alarms_raise(in->options.alarms, "disk", "error", 0,
-                         "%s: cannot sync the recording: %s", s->stored, err.text);
+    if (in->options.sync) {
+        sync_file(in, s, &err);
     }
+}
+
+/* Says once more what the recording that is closed lacks. */
+static void close_arrears(edx_intake *in, side *s)
+{
+    char which[400];
+    edx_error err = {0};
+    if (!s->arrears) {
+        return;
+    }
+    if (s->file) {
+        edx_arrears_pay(s->arrears, s->file, &err);
+    }
+    edx_arrears_give_up(s->arrears);
+    const uint64_t n = edx_arrears_missing(s->arrears, which, sizeof which);
+    if (n > 0) {
+        edx_log_write(in->options.log, EDX_LOG_ERROR,
+                      "%s: its recording lacks %" PRIu64 " frame messages: %s", s->stored, n,
+                      which);
+    }
+    edx_arrears_free(&s->arrears);
 }
 
 static void side_clear(edx_intake *in, side *s)
 {
+    close_arrears(in, s);
     sync_side(in, s);
     edx_acquisition_free(&s->acquisition);
     edx_run_file_free(&s->file);
@@ -146,36 +189,160 @@ static edx_verdict refuse(edx_intake *in, const edx_arrival *arrival, const edx_
 
 /* ---- to the disk and to the analyst ---- */
 
+#define NO_TASK                                                                                    \
+    "no memory to sum everything that comes: it is in the recording; free memory and restart edxd"
+
 static void give(edx_intake *in, edx_task *task)
 {
     if (edx_analyst_give(in->options.analyst, task)) {
-        edx_log_write(
-            in->options.log, EDX_LOG_ERROR,
-            "no memory for a task of the analyst: it is in the recording, restart edxd to "
-            "have it in the sums");
+        edx_alarms_raise(in->options.alarms, "memory", "error", 0, "%s", NO_TASK);
         edx_task_clear(task);
     }
 }
 
-static bool record(edx_intake *in, side *s, const char *topic, const void *body, size_t n,
-                   uint64_t unix_ns, uint64_t *offset)
+static edx_start *start_new(edx_intake *in)
+{
+    edx_start *start = calloc(1, sizeof *start);
+    if (!start) {
+        edx_alarms_raise(in->options.alarms, "memory", "error", 0, "%s", NO_TASK);
+        return NULL;
+    }
+    start->settings = in->current;
+    return start;
+}
+
+/* What it is called, and where it is kept. */
+static void describe_start(const edx_intake *in, edx_start *start)
+{
+    start->begin = *edx_acquisition_begin(in->now.acquisition);
+    snprintf(start->begin.head.acq, EDX_ACQ_SIZE, "%s", in->now.stored);
+    if (in->now.file) {
+        snprintf(start->folder, sizeof start->folder, "%s", edx_run_file_folder(in->now.file));
+        snprintf(start->recording, sizeof start->recording, "%s",
+                 edx_run_file_recording(in->now.file));
+    }
+    start->source = in->now.source;
+}
+
+static void give_folder(edx_intake *in)
+{
+    edx_task task;
+    edx_task_init(&task, EDX_TASK_FOLDER);
+    task.start = start_new(in);
+    if (task.start) {
+        describe_start(in, task.start);
+        give(in, &task);
+    }
+}
+
+/* A folder that could not be made when the acquisition began. */
+static edx_status open_late(edx_intake *in, side *s, edx_error *err)
+{
+    const char *acq = edx_acquisition_begin(s->acquisition)->head.acq;
+    const edx_status status =
+        edx_journal_create(in->options.journal, acq, s->stored, &s->file, err);
+    if (status == EDX_OK) {
+        snprintf(s->source.path, sizeof s->source.path, "%s", edx_run_file_recording(s->file));
+        edx_log_write(in->options.log, EDX_LOG_NOTICE, "%s: its folder could be made at last",
+                      s->stored);
+        if (s == &in->now) {
+            give_folder(in);
+            in->changed = true;
+        }
+    }
+    return status;
+}
+
+/* Into the file, behind what waits for it. */
+static edx_status write_entry(edx_intake *in, side *s, const edx_entry *entry, uint64_t *offset,
+                              edx_error *err)
+{
+    edx_status status = s->file ? EDX_OK : open_late(in, s, err);
+    if (status == EDX_OK && s->arrears) {
+        status = edx_arrears_pay(s->arrears, s->file, err);
+    }
+    if (status == EDX_OK && entry) {
+        status = edx_run_file_write(s->file, entry->topic, entry->body, entry->size, entry->unix_ns,
+                                    offset, err);
+    }
+    return status;
+}
+
+/* Until the disk takes it. */
+static void keep_entry(edx_intake *in, side *s, const edx_entry *entry)
+{
+    s->arrears = s->arrears ? s->arrears : edx_arrears_new(in->options.queue_bytes);
+    if (s->arrears && edx_arrears_keep(s->arrears, entry)) {
+        return;
+    }
+    if (!s->lacking) {
+        edx_log_write(in->options.log, EDX_LOG_ERROR,
+                      "%s: no memory is left for what cannot be recorded: from this %s on it is "
+                      "summed only",
+                      s->stored, entry->topic);
+    }
+    s->lacking = true;
+}
+
+/* The disk works again. */
+static void report_recorded(edx_intake *in, side *s)
+{
+    char which[400];
+    edx_disk_works(&in->disk, EDX_DISK_RECORD);
+    if (s->lacking && s->arrears) {
+        const uint64_t n = edx_arrears_missing(s->arrears, which, sizeof which);
+        edx_log_write(in->options.log, EDX_LOG_ERROR,
+                      "%s: recording again; lost to the recording, but summed: %" PRIu64
+                      " frame messages: %s",
+                      s->stored, n, which);
+    }
+    s->lacking = false;
+}
+
+/* Records, or keeps what an instrument does not send again. false: it is not in the file. */
+static bool record(edx_intake *in, side *s, const edx_entry *entry, bool sent_again,
+                   uint64_t *offset)
 {
     edx_error err = {0};
     if (in->stored) {
         return true;
     }
-    const edx_status status =
-        s->file ? edx_run_file_write(s->file, topic, body, n, unix_ns, offset, &err)
-                : edx_fail(&err, EDX_E_IO, "there is no folder for %s", s->stored);
-    if (status) {
-        edx_alarms_raise(in->options.alarms, "disk", "error", 0,
-                         "cannot record: %s; free space or mend output.dir, frames are summed in "
-                         "memory until then",
-                         err.text);
-        return false;
+    if (write_entry(in, s, entry, offset, &err) == EDX_OK) {
+        report_recorded(in, s);
+        return true;
     }
-    edx_alarms_clear(in->options.alarms, "disk");
-    return true;
+    if (!sent_again) {
+        keep_entry(in, s, entry);
+    }
+    edx_disk_fails(&in->disk, EDX_DISK_RECORD, (int64_t)edx_acquisition_tally(s->acquisition).frame,
+                   "%s: cannot record: %s; free space or mend output.dir, frames are %s until then",
+                   s->stored, err.text, sent_again ? "not acknowledged" : "kept in memory");
+    return false;
+}
+
+static edx_entry entry_of(const char *topic, const edx_arrival *arrival, const edx_frame *frame)
+{
+    return (edx_entry){.topic = topic,
+                       .owner = arrival->owner,
+                       .body = arrival->body,
+                       .size = arrival->size,
+                       .unix_ns = arrival->unix_ns,
+                       .frame = frame};
+}
+
+/* What stands in in->pack. */
+static void record_own(edx_intake *in, const char *topic, uint64_t unix_ns)
+{
+    const edx_entry entry = {.topic = topic,
+                             .body = edx_pack_data(in->pack),
+                             .size = edx_pack_size(in->pack),
+                             .unix_ns = unix_ns};
+    if (edx_pack_status(in->pack) == EDX_OK) {
+        record(in, &in->now, &entry, false, NULL);
+    } else {
+        edx_log_write(in->options.log, EDX_LOG_ERROR, "%s: no memory to record %s", in->now.stored,
+                      topic);
+    }
 }
 
 static void record_settings(edx_intake *in, uint64_t unix_ns)
@@ -183,10 +350,7 @@ static void record_settings(edx_intake *in, uint64_t unix_ns)
     edx_head head = edx_acquisition_begin(in->now.acquisition)->head;
     head.t = (double)unix_ns * 1e-9;
     edx_config_write(in->pack, &head, &in->current);
-    if (edx_pack_status(in->pack) == EDX_OK) {
-        record(in, &in->now, EDX_TOPIC_CONFIG, edx_pack_data(in->pack), edx_pack_size(in->pack),
-               unix_ns, NULL);
-    }
+    record_own(in, EDX_TOPIC_CONFIG, unix_ns);
 }
 
 static void give_save(edx_intake *in, uint64_t ticket, edx_state state)
@@ -208,6 +372,7 @@ static void give_save(edx_intake *in, uint64_t ticket, edx_state state)
         task.closing->tally = edx_acquisition_tally(in->now.acquisition);
     }
     task.closing->bad = in->bad;
+    task.closing->stands = in->stored && in->now.file && edx_run_file_stands(in->now.file);
     task.closing->n_alarms = in->options.alarms->n;
     memcpy(task.closing->alarms, in->options.alarms->alarm, sizeof task.closing->alarms);
     in->changed = false;
@@ -224,17 +389,6 @@ static void give_place(edx_intake *in, const edx_placement *placement)
     }
 }
 
-static edx_start *start_new(edx_intake *in)
-{
-    edx_start *start = calloc(1, sizeof *start);
-    if (!start) {
-        edx_log_write(in->options.log, EDX_LOG_ERROR, "no memory to begin an acquisition");
-        return NULL;
-    }
-    start->settings = in->current;
-    return start;
-}
-
 static void give_begin(edx_intake *in)
 {
     edx_task task;
@@ -243,15 +397,7 @@ static void give_begin(edx_intake *in)
     if (!task.start) {
         return;
     }
-    task.start->begin = *edx_acquisition_begin(in->now.acquisition);
-    snprintf(task.start->begin.head.acq, EDX_ACQ_SIZE, "%s", in->now.stored);
-    if (in->now.file) {
-        snprintf(task.start->folder, sizeof task.start->folder, "%s",
-                 edx_run_file_folder(in->now.file));
-        snprintf(task.start->recording, sizeof task.start->recording, "%s",
-                 edx_run_file_recording(in->now.file));
-    }
-    task.start->source = in->now.source;
+    describe_start(in, task.start);
     give(in, &task);
 }
 
@@ -268,6 +414,8 @@ static void give_settings(edx_intake *in)
 
 /* ---- the running acquisition ---- */
 
+static void log_lost(edx_intake *in, const side *s);
+
 /* Ends it as if edx.end had come, and saves it unless it is saved as it stands. */
 static void close_running(edx_intake *in, uint64_t ticket)
 {
@@ -277,6 +425,7 @@ static void close_running(edx_intake *in, uint64_t ticket)
         give_place(in, &placement);
     }
     if (in->changed || ticket) {
+        log_lost(in, &in->now);
         give_save(in, ticket, EDX_FINISHED);
     }
 }
@@ -292,8 +441,9 @@ static void open_folder(edx_intake *in, side *s, const char *acq)
         snprintf(s->stored, EDX_ACQ_SIZE, "%s", in->stored);
     }
     if (status) {
-        edx_alarms_raise(in->options.alarms, "disk", "error", 0, "%s; frames are summed in memory",
-                         err.text);
+        edx_disk_fails(&in->disk, EDX_DISK_RECORD, 0,
+                       "%s; free space or mend output.dir, frames are kept in memory until then",
+                       err.text);
     }
 }
 
@@ -319,15 +469,15 @@ static void set_source(edx_intake *in, side *s)
 static bool open_side(edx_intake *in, side *s, const edx_arrival *arrival)
 {
     open_folder(in, s, edx_acquisition_begin(s->acquisition)->head.acq);
-    const bool recorded =
-        record(in, s, EDX_TOPIC_BEGIN, arrival->body, arrival->size, arrival->unix_ns, NULL);
-    if (recorded || !in->options.must_record) {
+    const edx_entry entry = entry_of(EDX_TOPIC_BEGIN, arrival, NULL);
+    if (record(in, s, &entry, in->options.must_record, NULL) || !in->options.must_record) {
         set_source(in, s);
         return true;
     }
     if (s->file) {
         edx_journal_discard(in->options.journal, s->stored, &s->file);
     }
+    edx_arrears_free(&s->arrears);
     edx_acquisition_free(&s->acquisition);
     return false;
 }
@@ -354,6 +504,9 @@ static edx_verdict take_begin(edx_intake *in, edx_arrival *arrival, const edx_no
         edx_error_prefix(err, EDX_TOPIC_BEGIN);
         return refuse(in, arrival, err);
     }
+    if (!in->reading) { /* the newest is found by it, also where the clock was set back */
+        arrival->unix_ns = edx_journal_later(in->options.journal, arrival->unix_ns);
+    }
     side fresh = {.acquisition = edx_acquisition_new(&in->begin, arrival->body, arrival->size)};
     if (!fresh.acquisition) {
         edx_fail(err, EDX_E_NOMEM, EDX_TOPIC_BEGIN ": no memory");
@@ -365,6 +518,7 @@ static edx_verdict take_begin(edx_intake *in, edx_arrival *arrival, const edx_no
     }
     make_earlier(in);
     in->now = fresh;
+    in->strides = in->stride = in->last_seq = 0;
     in->strange[0] = '\0';
     in->current = in->settings;
     in->changed = true;
@@ -398,23 +552,57 @@ static void give_frame(edx_intake *in, edx_arrival *arrival, const edx_placement
     give(in, &task);
 }
 
+/* The same step again and again: what is between goes to somebody else. */
+static void watch_stride(edx_intake *in)
+{
+    const uint64_t step = in->frame.seq - in->last_seq;
+    in->strides = step == in->stride ? in->strides + 1 : 0;
+    in->stride = step;
+    in->last_seq = in->frame.seq;
+}
+
+static const char *loss_cure(const edx_intake *in)
+{
+    if (in->strides >= MANY_STRIDES && in->stride > 1 && in->stride < MANY_STRIDES) {
+        return "messages are missing at every other place: does another edxd take them from the "
+               "same instrument?";
+    }
+    return "with ingest.pattern \"router\" none is lost on the way";
+}
+
 static void report_loss(edx_intake *in)
 {
+    char which[EDX_LOST_TEXT] = "";
     const edx_tally tally = edx_acquisition_tally(in->now.acquisition);
-    if (tally.lost > 0) {
-        edx_alarms_raise(in->options.alarms, "loss", "warning", (int64_t)tally.frame,
-                         "%" PRIu64 " frame messages did not arrive or were refused; with "
-                         "ingest.pattern \"router\" none is lost on the way",
-                         tally.lost);
-    } else {
+    const uint64_t missing =
+        in->now.arrears ? edx_arrears_missing(in->now.arrears, which, sizeof which) : 0;
+    if (tally.lost + missing == 0) {
         edx_alarms_clear(in->options.alarms, "loss");
+    } else if (tally.lost > 0) {
+        edx_alarms_raise(in->options.alarms, "loss", "warning", (int64_t)tally.frame,
+                         "%" PRIu64 " frame messages did not arrive or were refused; %s",
+                         tally.lost, loss_cure(in));
+    } else {
+        edx_alarms_raise(in->options.alarms, "loss", "warning", (int64_t)tally.frame,
+                         "%" PRIu64 " frame messages are summed but not recorded: %s", missing,
+                         which);
+    }
+}
+
+/* Which messages never came, once it is known. */
+static void log_lost(edx_intake *in, const side *s)
+{
+    char which[EDX_LOST_TEXT];
+    if (s->acquisition && edx_acquisition_lost(s->acquisition, which, sizeof which) > 0) {
+        edx_log_write(in->options.log, EDX_LOG_WARNING, "%s: frame messages that are missing: %s",
+                      s->stored, which);
     }
 }
 
 static bool record_frame(edx_intake *in, const edx_arrival *arrival, uint64_t *offset)
 {
-    return record(in, &in->now, EDX_TOPIC_FRAME, arrival->body, arrival->size, arrival->unix_ns,
-                  offset);
+    const edx_entry entry = entry_of(EDX_TOPIC_FRAME, arrival, &in->frame);
+    return record(in, &in->now, &entry, in->options.must_record, offset);
 }
 
 /* Of the running acquisition. The analyst gets the frame first and works while it is written,
@@ -439,10 +627,12 @@ static edx_verdict take_frame(edx_intake *in, edx_arrival *arrival, edx_error *e
         record_frame(in, arrival, NULL);
     }
     in->changed = true;
+    watch_stride(in);
+    report_loss(in);
     if (placement.finish) {
+        log_lost(in, &in->now);
         give_save(in, 0, EDX_FINISHED);
     }
-    report_loss(in);
     return EDX_ACCEPTED;
 }
 
@@ -452,8 +642,8 @@ static edx_verdict take_end(edx_intake *in, side *s, edx_arrival *arrival, const
     if (edx_acquisition_ended(s->acquisition)) {
         return EDX_REPEAT;
     }
-    if (!record(in, s, EDX_TOPIC_END, arrival->body, arrival->size, arrival->unix_ns, NULL) &&
-        in->options.must_record) {
+    const edx_entry entry = entry_of(EDX_TOPIC_END, arrival, NULL);
+    if (!record(in, s, &entry, in->options.must_record, NULL) && in->options.must_record) {
         return EDX_HELD;
     }
     edx_acquisition_end(s->acquisition, end, &placement, NULL);
@@ -463,6 +653,7 @@ static edx_verdict take_end(edx_intake *in, side *s, edx_arrival *arrival, const
         edx_log_write(in->options.log, EDX_LOG_NOTICE,
                       "%s: ends (%s): %" PRIu64 " messages, %" PRIu64 " lost", s->stored,
                       end->reason, end->messages, edx_acquisition_tally(s->acquisition).lost);
+        log_lost(in, s);
         if (in->changed) {
             give_save(in, 0, EDX_FINISHED);
         }
@@ -643,7 +834,8 @@ static edx_verdict route_frame(edx_intake *in, side *s, edx_arrival *arrival, co
         return take_frame(in, arrival, err);
     }
     edx_placement placement;
-    if (!record(in, s, EDX_TOPIC_FRAME, arrival->body, arrival->size, arrival->unix_ns, NULL)) {
+    const edx_entry entry = entry_of(EDX_TOPIC_FRAME, arrival, &in->frame);
+    if (!record(in, s, &entry, in->options.must_record, NULL) && in->options.must_record) {
         return EDX_HELD;
     }
     edx_acquisition_frame(s->acquisition, &in->frame, &placement, NULL);
@@ -811,6 +1003,9 @@ edx_status edx_intake_replay(edx_intake *intake, const char *path, const char *s
     replay_all(intake, path, recording, progress, context);
     intake->reading = false;
     intake->stored = NULL;
+    if (stored) {
+        log_lost(intake, &intake->now);
+    }
     edx_recording_free(&recording);
     return EDX_OK;
 }
@@ -839,10 +1034,7 @@ static void record_stop(edx_intake *in)
     end.frames = tally.received > 0 ? tally.frame + 1 : 0;
     snprintf(end.reason, sizeof end.reason, "stopped");
     edx_end_write(in->pack, &end);
-    if (edx_pack_status(in->pack) == EDX_OK) {
-        record(in, &in->now, EDX_TOPIC_END, edx_pack_data(in->pack), edx_pack_size(in->pack),
-               in->last_unix_ns, NULL);
-    }
+    record_own(in, EDX_TOPIC_END, in->last_unix_ns);
 }
 
 edx_status edx_intake_stop(edx_intake *intake, uint64_t ticket, edx_error *err)
@@ -882,6 +1074,42 @@ void edx_intake_reset(edx_intake *intake, uint64_t ticket)
     edx_alarms_begin(intake->options.alarms);
 }
 
+void edx_intake_saved(edx_intake *intake, const edx_run_facts *facts, const edx_error *result)
+{
+    const char *acq = facts->head.head.acq;
+    if (!result->code) {
+        edx_disk_works(&intake->disk, EDX_DISK_STORE);
+        return;
+    }
+    edx_disk_fails(&intake->disk, EDX_DISK_STORE, (int64_t)facts->head.frame,
+                   "%s: cannot store the results: %s", acq, result->text);
+    if (intake->now.acquisition && strcmp(acq, intake->now.stored) == 0) {
+        intake->changed = true;
+    } else {
+        edx_log_write(
+            intake->options.log, EDX_LOG_ERROR,
+            "%s: its results are not stored; edxd --offline makes them from its recording", acq);
+    }
+}
+
+void edx_intake_retry(edx_intake *intake)
+{
+    side *sides[] = {&intake->now, &intake->earlier};
+    for (int i = 0; i < 2; i++) {
+        edx_error err = {0};
+        side *s = sides[i];
+        if (s->arrears && edx_arrears_waits(s->arrears) &&
+            write_entry(intake, s, NULL, NULL, &err) == EDX_OK) {
+            report_recorded(intake, s);
+        }
+    }
+}
+
+bool edx_intake_recording_fails(const edx_intake *intake)
+{
+    return intake->disk.fails[EDX_DISK_RECORD];
+}
+
 void edx_intake_save_changes(edx_intake *intake)
 {
     if (intake->changed && intake->now.acquisition &&
@@ -914,14 +1142,12 @@ const edx_settings *edx_intake_settings(const edx_intake *intake)
 
 edx_status edx_intake_sync(edx_intake *intake, edx_error *err)
 {
-    edx_status status = EDX_OK;
-    if (intake->now.file) {
-        status = edx_run_file_sync(intake->now.file, err);
+    const edx_status now = sync_file(intake, &intake->now, err);
+    const edx_status earlier = now ? now : sync_file(intake, &intake->earlier, err);
+    if (earlier == EDX_OK) {
+        edx_disk_works(&intake->disk, EDX_DISK_SYNC);
     }
-    if (intake->earlier.file && status == EDX_OK) {
-        status = edx_run_file_sync(intake->earlier.file, err);
-    }
-    return status;
+    return earlier;
 }
 
 void edx_intake_facts_get(const edx_intake *intake, edx_intake_facts *out)

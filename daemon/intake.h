@@ -9,6 +9,7 @@
 
 #include "daemon/alarms.h"
 #include "daemon/analyst.h"
+#include "daemon/disk.h"
 #include "daemon/journal.h"
 #include "daemon/log.h"
 #include "proto/frame.h"
@@ -89,6 +90,14 @@ edx_status edx_intake_stop(edx_intake *intake, uint64_t ticket, edx_error *err);
 edx_status edx_intake_save(edx_intake *intake, uint64_t ticket, edx_error *err);
 /* Stops, saves, forgets: idle until the next begin. */
 void edx_intake_reset(edx_intake *intake, uint64_t ticket);
+/* What became of a save that was asked for: where it failed, the acquisition has changed since. */
+void edx_intake_saved(edx_intake *intake, const edx_run_facts *facts, const edx_error *result);
+/* Records what waits for the disk, if it takes it now. */
+void edx_intake_retry(edx_intake *intake);
+/* The recording takes nothing: what comes is in memory only. */
+bool edx_intake_recording_fails(const edx_intake *intake);
+/* The alarm of the disk, for what others see of it. */
+edx_disk *edx_intake_disk(edx_intake *intake);
 /* Saves again what has changed since the files were written, where the acquisition is finished. */
 void edx_intake_save_changes(edx_intake *intake);
 /* Other settings from now on: recorded, and handed to the analyst. RANGE when the running

@@ -10,6 +10,7 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "proto/recording.h"
@@ -21,13 +22,16 @@ struct edx_journal {
     char dir[EDX_PATH_SIZE];
     int fd; /* of dir: holds the lock, and is synced when a folder is made */
     bool record;
+    uint64_t newest_ns; /* when the newest run began */
+    int64_t slowest_ns;
 };
 
 struct edx_run_file {
     char folder[EDX_PATH_SIZE];
     char recording[EDX_PATH_SIZE];
     edx_recording_writer *writer;
-    bool dirty;
+    edx_journal *journal;
+    bool dirty, stands;
 };
 
 edx_status edx_journal_new(const char *dir, bool record, bool lock, edx_journal **out,
@@ -126,18 +130,19 @@ static edx_status make_folder(edx_journal *j, const char *acq, char stored[EDX_A
             break;
         }
     }
-    edx_fail(err, EDX_E_IO, "%s/%s: cannot be made: %s", j->dir, stored, strerror(errno));
-    snprintf(stored, EDX_ACQ_SIZE, "%.*s", EDX_ACQ_MAX, acq);
-    return EDX_E_IO;
+    return edx_fail(err, EDX_E_IO, "%s/%s: cannot be made: %s", j->dir, stored, strerror(errno));
 }
 
-static edx_run_file *run_file_new(const edx_journal *j, const char *stored)
+static edx_run_file *run_file_new(edx_journal *j, const char *stored)
 {
     edx_run_file *file = calloc(1, sizeof *file);
     if (file && (!join(file->folder, j->dir, stored) ||
                  (j->record && !join(file->recording, file->folder, RECORDING)))) {
         free(file);
-        file = NULL;
+        return NULL;
+    }
+    if (file) {
+        file->journal = j;
     }
     return file;
 }
@@ -173,6 +178,37 @@ void edx_journal_discard(edx_journal *journal, const char *stored, edx_run_file 
     unlinkat(journal->fd, stored, AT_REMOVEDIR);
 }
 
+static bool written(const char *folder, const char *name, struct timespec *when)
+{
+    char path[EDX_PATH_SIZE];
+    struct stat st;
+    if (!join(path, folder, name) || stat(path, &st) != 0) {
+        return false;
+    }
+    *when = st.st_mtim;
+    return true;
+}
+
+static bool later(const struct timespec *a, const struct timespec *b)
+{
+    return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
+}
+
+static bool files_stand(const edx_run_file *file)
+{
+    struct timespec recording;
+    struct timespec cube;
+    struct timespec results;
+    return written(file->folder, RECORDING, &recording) &&
+           written(file->folder, "cube.hspy", &cube) && later(&cube, &recording) &&
+           written(file->folder, "results.h5", &results) && later(&results, &recording);
+}
+
+bool edx_run_file_stands(const edx_run_file *file)
+{
+    return file->stands;
+}
+
 edx_status edx_journal_reopen(edx_journal *journal, const char *stored, edx_run_file **out,
                               edx_error *err)
 {
@@ -180,6 +216,7 @@ edx_status edx_journal_reopen(edx_journal *journal, const char *stored, edx_run_
     if (!file) {
         return edx_fail(err, EDX_E_NOMEM, "%s: no memory, or path too long", stored);
     }
+    file->stands = files_stand(file);
     if (journal->record) {
         const edx_status status = edx_recording_append(file->recording, &file->writer, err);
         if (status) {
@@ -210,6 +247,26 @@ const char *edx_run_file_recording(const edx_run_file *file)
     return file->recording;
 }
 
+static int64_t monotonic_ns(void)
+{
+    struct timespec ts;
+    clock_gettime(CLOCK_MONOTONIC, &ts);
+    return (int64_t)ts.tv_sec * 1000000000 + ts.tv_nsec;
+}
+
+static void note_time(edx_journal *j, int64_t before)
+{
+    const int64_t took = monotonic_ns() - before;
+    j->slowest_ns = took > j->slowest_ns ? took : j->slowest_ns;
+}
+
+double edx_journal_slowest_s(edx_journal *journal)
+{
+    const int64_t slowest = journal->slowest_ns;
+    journal->slowest_ns = 0;
+    return 1e-9 * (double)slowest;
+}
+
 edx_status edx_run_file_write(edx_run_file *file, const char *topic, const void *body, size_t n,
                               uint64_t arrival_ns, uint64_t *offset, edx_error *err)
 {
@@ -217,7 +274,12 @@ edx_status edx_run_file_write(edx_run_file *file, const char *topic, const void 
         return EDX_OK;
     }
     file->dirty = true;
-    return edx_recording_write(file->writer, topic, body, n, arrival_ns, offset, err);
+    file->stands = false;
+    const int64_t before = monotonic_ns();
+    const edx_status status =
+        edx_recording_write(file->writer, topic, body, n, arrival_ns, offset, err);
+    note_time(file->journal, before);
+    return status;
 }
 
 edx_status edx_run_file_sync(edx_run_file *file, edx_error *err)
@@ -225,7 +287,9 @@ edx_status edx_run_file_sync(edx_run_file *file, edx_error *err)
     if (!file->writer || !file->dirty) {
         return EDX_OK;
     }
+    const int64_t before = monotonic_ns();
     const edx_status status = edx_recording_sync(file->writer, err);
+    note_time(file->journal, before);
     file->dirty = status != EDX_OK;
     return status;
 }
@@ -263,15 +327,24 @@ edx_status edx_journal_newest(edx_journal *journal, char stored[EDX_ACQ_SIZE], e
             continue;
         }
         const uint64_t arrival = began(journal, entry->d_name);
-        const bool later = arrival > newest ||
-                           (arrival == newest && arrival > 0 && strcmp(entry->d_name, stored) > 0);
-        if (later) {
+        if (arrival > newest ||
+            (arrival == newest && arrival > 0 && strcmp(entry->d_name, stored) > 0)) {
             newest = arrival;
             snprintf(stored, EDX_ACQ_SIZE, "%.*s", EDX_ACQ_SIZE - 1, entry->d_name);
         }
     }
     closedir(dir);
+    journal->newest_ns = newest;
     return newest ? EDX_OK : EDX_E_END;
+}
+
+uint64_t edx_journal_later(edx_journal *journal, uint64_t unix_ns)
+{
+    if (unix_ns <= journal->newest_ns) {
+        unix_ns = journal->newest_ns + 1;
+    }
+    journal->newest_ns = unix_ns;
+    return unix_ns;
 }
 
 edx_status edx_journal_find(edx_journal *journal, const char *acq, char stored[EDX_ACQ_SIZE])

@@ -20,14 +20,19 @@ edx_status edx_journal_new(const char *dir, bool record, bool lock, edx_journal 
                            edx_error *err);
 void edx_journal_free(edx_journal **journal);
 bool edx_journal_records(const edx_journal *journal);
+/* Seconds that the longest write or sync took since the last call. */
+double edx_journal_slowest_s(edx_journal *journal);
 /* Bytes that we may still write there; UINT64_MAX when the system does not tell. */
 uint64_t edx_journal_free_bytes(const edx_journal *journal);
+
+/* unix_ns, or later: after every run that began here, as far as edx_journal_newest looked. */
+uint64_t edx_journal_later(edx_journal *journal, uint64_t unix_ns);
 
 /* One run's folder, and its recording when there is one. */
 typedef struct edx_run_file edx_run_file;
 
 /* A new folder <dir>/<acq>, or <acq>.2, .3 … when that is on disk; stored gets its name. On failure
- * stored is acq all the same: the acquisition goes on in memory. */
+ * stored is what it would be called: the acquisition goes on in memory. */
 edx_status edx_journal_create(edx_journal *journal, const char *acq, char stored[EDX_ACQ_SIZE],
                               edx_run_file **out, edx_error *err);
 /* The existing folder of that name, its recording ready for more. */
@@ -38,6 +43,8 @@ void edx_run_file_free(edx_run_file **file);
 void edx_journal_discard(edx_journal *journal, const char *stored, edx_run_file **file);
 const char *edx_run_file_folder(const edx_run_file *file);    /* its path */
 const char *edx_run_file_recording(const edx_run_file *file); /* "" when there is none */
+/* Whether cube.hspy and results.h5 were written after the last record, when it was reopened. */
+bool edx_run_file_stands(const edx_run_file *file);
 /* Appends one record; offset (may be NULL) is where it starts. OK without doing anything where
  * nothing is recorded. */
 edx_status edx_run_file_write(edx_run_file *file, const char *topic, const void *body, size_t n,

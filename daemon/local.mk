@@ -12,6 +12,8 @@ libedxdaemon_la_SOURCES  = \
 	daemon/analyst.h \
 	daemon/answer.c \
 	daemon/answer.h \
+	daemon/arrears.c \
+	daemon/arrears.h \
 	daemon/aside.c \
 	daemon/aside.h \
 	daemon/config.c \
@@ -22,6 +24,8 @@ libedxdaemon_la_SOURCES  = \
 	daemon/control.h \
 	daemon/curve.c \
 	daemon/curve.h \
+	daemon/disk.c \
+	daemon/disk.h \
 	daemon/h5.c \
 	daemon/h5.h \
 	daemon/intake.c \

@@ -31,6 +31,10 @@
 #define TICK_MS 500 /* a status at least once a second, whatever else the machine does */
 #define SYNC_MS 200
 #define SETTLE_NS 1000000000 /* a finished acquisition that got late frames is saved after this */
+#define SAVE_PAUSE_NS INT64_C(2000000000) /* until what could not be saved is saved again, and */
+#define SAVE_PAUSE_MOST_NS INT64_C(300000000000) /* twice as long each time, up to this */
+#define SLOW_S 1.0                               /* of one write: the disk holds the daemon up */
+#define SLOW_NS INT64_C(10000000000)             /* the alarm stands so long after the last */
 #define ACKS 1024
 #define STOP_TICKET UINT64_MAX /* of the save before leaving */
 
@@ -65,6 +69,7 @@ typedef struct receiver {
     edx_error last_save; /* before leaving */
     bool unsynced;
     int64_t ready_ns, ticked_ms, synced_ms, status_ms, fed_ns;
+    int64_t save_after_ns, save_pause_ns, slow_ns;
     uint64_t alarm_version, progress;
     int64_t progress_ns;
     ack *acks;
@@ -140,10 +145,14 @@ static void send_alarms(receiver *r)
 
 static void take_saved(receiver *r, const edx_report *report)
 {
-    if (report->error.code) {
-        edx_alarms_raise(&r->alarms, "disk", "error", (int64_t)report->facts.head.frame,
-                         "cannot store the results: %s", report->error.text);
-    } else {
+    edx_intake_saved(r->intake, &report->facts, &report->error);
+    r->save_pause_ns = !report->error.code     ? 0
+                       : r->save_pause_ns == 0 ? SAVE_PAUSE_NS
+                                               : 2 * r->save_pause_ns;
+    r->save_pause_ns =
+        r->save_pause_ns > SAVE_PAUSE_MOST_NS ? SAVE_PAUSE_MOST_NS : r->save_pause_ns;
+    r->save_after_ns = monotonic_ns() + r->save_pause_ns;
+    if (!report->error.code) {
         edx_log_write(r->log, EDX_LOG_NOTICE, "%s: saved, %llu frames, %llu counts",
                       report->facts.head.head.acq, (unsigned long long)report->facts.head.frames,
                       (unsigned long long)report->facts.head.counts);
@@ -247,7 +256,6 @@ static void flush_journal(receiver *r)
     const bool to_disk = r->config->output.sync == EDX_SYNC_FRAME;
     const bool failed = to_disk && r->unsynced && edx_intake_sync(r->intake, &err);
     if (failed) {
-        edx_alarms_raise(&r->alarms, "disk", "error", 0, "cannot sync the recording: %s", err.text);
         for (unsigned i = 0; i < r->n_acks; i++) {
             edx_message_close(&r->acks[i].sender); /* not safe: the instrument sends it again */
         }
@@ -332,8 +340,8 @@ static void take_messages(receiver *r)
 /* Without a recording to read frames back from, the queue's limit holds the instrument up. */
 static bool ingest_open(receiver *r)
 {
-    return !r->stopping &&
-           (r->config->output.record || edx_analyst_backlog(r->analyst) < QUEUE_BYTES);
+    const bool read_back = r->config->output.record && !edx_intake_recording_fails(r->intake);
+    return !r->stopping && (read_back || edx_analyst_backlog(r->analyst) < QUEUE_BYTES);
 }
 
 /* ---- once a second ---- */
@@ -350,7 +358,9 @@ static void watch_stall(receiver *r, int64_t now_ns)
                          "instrument still scanning?",
                          r->config->limits.stall_s);
     }
-    if (facts.finished && facts.changed && now_ns - heard_ns > SETTLE_NS) {
+    if (facts.finished && facts.changed && now_ns - heard_ns > SETTLE_NS &&
+        now_ns > r->save_after_ns) {
+        r->save_after_ns = INT64_MAX; /* until it is known what became of it */
         edx_intake_save_changes(r->intake);
     }
 }
@@ -368,6 +378,22 @@ static void watch_space(receiver *r)
                          limit, r->config->output.dir);
     } else if (left > 1.1 * limit) {
         edx_alarms_clear(&r->alarms, "space");
+    }
+}
+
+static void watch_disk(receiver *r, int64_t now_ns)
+{
+    edx_disk *disk = edx_intake_disk(r->intake);
+    const double slowest_s = edx_journal_slowest_s(r->journal);
+    edx_intake_retry(r->intake);
+    if (slowest_s > SLOW_S) {
+        r->slow_ns = now_ns;
+        edx_disk_fails(disk, EDX_DISK_SLOW, (int64_t)edx_monitor_head(r->monitor)->frame,
+                       "the disk is slow: it took %.1f s to record one message; mend it, or record "
+                       "to another one (output.dir)",
+                       slowest_s);
+    } else if (now_ns - r->slow_ns > SLOW_NS) {
+        edx_disk_works(disk, EDX_DISK_SLOW);
     }
 }
 
@@ -426,6 +452,7 @@ static void tick(receiver *r)
     watch_stall(r, now_ns);
     watch_space(r);
     watch_refusals(r, now_ns);
+    watch_disk(r, now_ns);
     edx_monitor_tick(r->monitor, now_ns);
     send_status(r);
     edx_monitor_line(r->monitor, line, sizeof line);

@@ -118,6 +118,12 @@ void edx_run_set_source(edx_run *run, const edx_source *source)
     run->source = *source;
 }
 
+void edx_run_move(edx_run *run, const char *acq, const char *folder)
+{
+    snprintf(run->begin.head.acq, sizeof run->begin.head.acq, "%s", acq);
+    snprintf(run->folder, sizeof run->folder, "%s", folder);
+}
+
 bool edx_run_active(const edx_run *run)
 {
     return run->analysis != NULL;
@@ -763,7 +769,9 @@ edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closi
     for_each_result(run, &results, t, store_each, &s);
     for_details(run, &results, store_each, &s);
     store_status(run, t, state, closing, &s);
-    if (s.failed) {
+    if (closing->stands) {
+        status = EDX_OK;
+    } else if (s.failed) {
         status = edx_fail(err, EDX_E_NOMEM, "no memory to store results");
     } else if (run->folder[0] == '\0') {
         status = edx_fail(err, EDX_E_STATE, "%s: its folder could not be made, nothing is stored",

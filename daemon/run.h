@@ -34,6 +34,8 @@ edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folde
                          const edx_settings *settings, edx_error *err);
 /* Where its messages can be read again, after begin: for drift correction to look back. */
 void edx_run_set_source(edx_run *run, const edx_source *source);
+/* Its name and folder were found later than it began. */
+void edx_run_move(edx_run *run, const char *acq, const char *folder);
 void edx_run_forget(edx_run *run);
 bool edx_run_active(const edx_run *run);
 

@@ -1,6 +1,8 @@
 #include "daemon/spans.h"
 
 #include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,4 +95,50 @@ void edx_spans_add(edx_spans *spans, uint64_t value)
 uint64_t edx_spans_end(const edx_spans *spans)
 {
     return spans->n ? spans->span[spans->n - 1].hi : 0;
+}
+
+static int span_text(const struct edx_span *span, const char *before, char *text, size_t size)
+{
+    return span->hi - span->lo == 1
+               ? snprintf(text, size, "%s%" PRIu64, before, span->lo)
+               : snprintf(text, size, "%s%" PRIu64 "-%" PRIu64, before, span->lo, span->hi - 1);
+}
+
+void edx_spans_text(const edx_spans *spans, char *text, size_t size)
+{
+    const size_t rest = sizeof " and 18446744073709551615 more";
+    uint64_t said = 0;
+    size_t at = 0;
+    snprintf(text, size, "%s", spans->n ? "" : "none");
+    for (size_t i = 0; i < spans->n; i++) {
+        char one[64];
+        const int n = span_text(&spans->span[i], i ? ", " : "", one, sizeof one);
+        if (n < 0 || at + (size_t)n + rest >= size) {
+            snprintf(text + at, size - at, " and %" PRIu64 " more", spans->count - said);
+            return;
+        }
+        memcpy(text + at, one, (size_t)n + 1);
+        at += (size_t)n;
+        said += spans->span[i].hi - spans->span[i].lo;
+    }
+}
+
+bool edx_spans_gaps(const edx_spans *spans, uint64_t end, edx_spans *out)
+{
+    uint64_t at = 0;
+    *out = (edx_spans){0};
+    out->span = malloc((spans->n + 1) * sizeof *out->span);
+    if (!out->span) {
+        return false;
+    }
+    out->capacity = spans->n + 1;
+    for (size_t i = 0; i <= spans->n && at < end; i++) {
+        const uint64_t lo = i < spans->n && spans->span[i].lo < end ? spans->span[i].lo : end;
+        if (lo > at) {
+            out->span[out->n++] = (struct edx_span){at, lo};
+            out->count += lo - at;
+        }
+        at = i < spans->n ? spans->span[i].hi : end;
+    }
+    return true;
 }

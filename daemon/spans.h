@@ -23,5 +23,9 @@ bool edx_spans_reserve(edx_spans *spans);
 void edx_spans_add(edx_spans *spans, uint64_t value);
 /* One above the largest member; 0 when empty. */
 uint64_t edx_spans_end(const edx_spans *spans);
+/* What is not in spans, of [0, end); false without memory. */
+bool edx_spans_gaps(const edx_spans *spans, uint64_t end, edx_spans *out);
+/* "12-15, 20"; "none" when empty. What does not fit is counted: "12-15, 20 and 3 more". */
+void edx_spans_text(const edx_spans *spans, char *text, size_t size);
 
 #endif

@@ -2,6 +2,7 @@
 #ifndef EDX_DAEMON_STATUS_H
 #define EDX_DAEMON_STATUS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -29,6 +30,7 @@ typedef struct edx_run_facts {
 typedef struct edx_closing {
     edx_tally tally;
     uint64_t bad;
+    bool stands; /* the files hold all of the recording already: nothing is stored */
     size_t n_alarms;
     edx_alarm alarms[16];
 } edx_closing;

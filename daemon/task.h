@@ -16,6 +16,7 @@ typedef enum edx_task_kind {
     EDX_TASK_CONFIGURE, /* start->settings */
     EDX_TASK_FRAME,     /* one accepted frame message */
     EDX_TASK_PLACE,     /* placement: frames that wait are summed as they are */
+    EDX_TASK_FOLDER,    /* start: what the acquisition is called now, and where it is kept */
     EDX_TASK_SAVE,      /* final analysis and files; closing */
     EDX_TASK_FORGET,    /* back to no acquisition */
     EDX_TASK_ASK,       /* a control request about the sums, in message */

@@ -12,8 +12,10 @@
 
 struct edx_recording_writer {
     int fd;
-    uint64_t size; /* up to the end of the last whole record, padding included */
-    bool cut;      /* bytes of a failed write may lie behind size */
+    uint64_t size;   /* up to the end of the last whole record, padding included */
+    bool cut;        /* bytes of a failed write may lie behind size */
+    uint64_t synced; /* up to here it is on the disk */
+    bool unsure;     /* a sync failed since: what is behind synced may never get there */
 };
 
 static edx_status writer_new(const char *path, int flags, edx_recording_writer **out,
@@ -97,7 +99,7 @@ edx_status edx_recording_create(const char *path, edx_recording_writer **out, ed
 {
     *out = NULL;
     edx_recording_writer *writer;
-    edx_status status = writer_new(path, O_WRONLY | O_CREAT | O_EXCL, &writer, err);
+    edx_status status = writer_new(path, O_RDWR | O_CREAT | O_EXCL, &writer, err);
     if (status)
         return status;
     status = write_magic(writer, err);
@@ -140,9 +142,12 @@ static edx_status find_end(const char *path, uint64_t *end, edx_error *err)
 
 static edx_status continue_at_end(edx_recording_writer *writer, const char *path, edx_error *err)
 {
+    struct stat st;
     edx_status status = find_end(path, &writer->size, err);
     if (status)
         return status;
+    if (fstat(writer->fd, &st) == 0 && (uint64_t)st.st_size == writer->size)
+        return EDX_OK; /* its time of change stays */
     return cut_back(writer) ? EDX_OK : edx_fail(err, EDX_E_IO, "truncate: %s", strerror(errno));
 }
 
@@ -198,13 +203,38 @@ edx_status edx_recording_write(edx_recording_writer *writer, const char *topic, 
     return EDX_OK;
 }
 
+/* After a sync that failed the system counts as written what is not, and the next sync would tell
+ * of success: everything since the last good one is written once more. */
+static bool write_again(edx_recording_writer *writer)
+{
+    const size_t chunk = 1 << 16;
+    uint8_t *bytes = malloc(chunk);
+    bool good = bytes != NULL;
+    for (uint64_t at = writer->synced; good && at < writer->size; at += chunk) {
+        const size_t n = writer->size - at < chunk ? (size_t)(writer->size - at) : chunk;
+        struct iovec part = {bytes, n};
+        const ssize_t got = edx_recording_pread(writer->fd, bytes, n, at);
+        if (got >= 0 && (size_t)got < n)
+            errno = EIO;
+        good = got == (ssize_t)n && write_all(writer->fd, &part, 1, at);
+    }
+    free(bytes);
+    return good;
+}
+
 edx_status edx_recording_sync(edx_recording_writer *writer, edx_error *err)
 {
     int rc;
+    if (writer->unsure && !write_again(writer))
+        return edx_fail(err, EDX_E_IO, "write again after a sync that failed: %s", strerror(errno));
     do
         rc = fdatasync(writer->fd);
     while (rc < 0 && errno == EINTR);
-    return rc == 0 ? EDX_OK : edx_fail(err, EDX_E_IO, "fdatasync: %s", strerror(errno));
+    writer->unsure = rc < 0;
+    if (rc < 0)
+        return edx_fail(err, EDX_E_IO, "fdatasync: %s", strerror(errno));
+    writer->synced = writer->size;
+    return EDX_OK;
 }
 
 uint64_t edx_recording_size(const edx_recording_writer *writer)

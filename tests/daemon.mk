@@ -29,10 +29,10 @@ tests_test_config_CPPFLAGS     = $(AM_CPPFLAGS) $(JANSSON_CFLAGS)
 tests_test_config_LDADD        = $(EDX_DAEMON) $(CMOCKA_LIBS) $(JANSSON_LIBS) -lm
 tests_test_journal_SOURCES     = tests/test_journal.c
 tests_test_journal_LDADD       = $(EDX_DAEMON) $(CMOCKA_LIBS) -lm
-tests_test_journal_LDFLAGS     = $(AM_LDFLAGS) -Wl,--wrap=fdatasync,--wrap=faccessat
+tests_test_journal_LDFLAGS     = $(AM_LDFLAGS) -Wl,--wrap=fdatasync,--wrap=faccessat,--wrap=pwritev
 tests_test_intake_SOURCES      = tests/test_intake.c
 tests_test_intake_LDADD        = $(EDX_DAEMON) $(CMOCKA_LIBS) -lm
-tests_test_intake_LDFLAGS      = $(AM_LDFLAGS) -Wl,--wrap=fdatasync,--wrap=pwritev
+tests_test_intake_LDFLAGS      = $(AM_LDFLAGS) -Wl,--wrap=fdatasync,--wrap=pwritev,--wrap=mkdirat
 
 # edxd itself, with instruments and clients in Python: tests/daemon/harness.py
 DAEMON_LIVE = tests/daemon_streams.py tests/daemon_control.py tests/daemon_router.py \

@@ -49,6 +49,7 @@ include tests/daemon.mk
 include tests/drift.mk
 include tests/truth.mk
 include tests/life.mk
+include tests/fault.mk
 include tests/interop.mk
 include tests/libedx.mk
 include tests/examples.mk

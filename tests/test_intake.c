@@ -1,6 +1,7 @@
 /* The way in, with the analyst and the journal that are real and a disk that is not: what waits,
  * what is held, what is synced, what is read back. */
 #include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <pthread.h>
 #include <setjmp.h>
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -24,7 +26,7 @@
 
 /* ---- the disk ---- */
 
-static bool disk_full;
+static bool disk_full, no_folders;
 static unsigned syncs;
 
 ssize_t __real_pwritev(int fd, const struct iovec *parts, int n, off_t offset);
@@ -39,6 +41,18 @@ ssize_t __wrap_pwritev(int fd, const struct iovec *parts, int n, off_t offset)
         return -1;
     }
     return __real_pwritev(fd, parts, n, offset);
+}
+
+int __real_mkdirat(int folder, const char *name, mode_t mode);
+int __wrap_mkdirat(int folder, const char *name, mode_t mode);
+
+int __wrap_mkdirat(int folder, const char *name, mode_t mode)
+{
+    if (no_folders && faccessat(folder, name, F_OK, 0) != 0) {
+        errno = EROFS;
+        return -1;
+    }
+    return __real_mkdirat(folder, name, mode);
 }
 
 int __wrap_fdatasync(int fd)
@@ -101,7 +115,7 @@ static int setup(void **state)
 {
     fixture *f = calloc(1, sizeof *f);
     *state = f;
-    disk_full = false;
+    disk_full = no_folders = false;
     syncs = 0;
     if (!f)
         return 1;
@@ -308,7 +322,8 @@ static void test_held(void **state)
     assert_int_equal(f->facts.head.counts, 2 * PIXELS);
 }
 
-/* Where the instrument cannot send again, what cannot be recorded is summed all the same. */
+/* Where the instrument cannot send again, what cannot be recorded is summed all the same, and
+ * recorded when it can be. */
 static void test_not_held(void **state)
 {
     fixture *f = *state;
@@ -322,7 +337,127 @@ static void test_not_held(void **state)
     assert_false(edx_alarms_active(&f->alarms, "disk"));
     edx_analyst_update(f->analyst, 0.0);
     assert_int_equal(f->facts.head.counts, 2 * PIXELS + 7);
+    assert_int_equal(records(f, "a"), 4);
+    assert_false(edx_alarms_active(&f->alarms, "loss"));
+}
+
+static const edx_alarm *alarm_of(const fixture *f, const char *kind)
+{
+    for (size_t i = 0; i < f->alarms.n; i++)
+        if (strcmp(f->alarms.alarm[i].kind, kind) == 0)
+            return &f->alarms.alarm[i];
+    return NULL;
+}
+
+/* What memory cannot keep either is summed, and named. */
+static void test_not_kept(void **state)
+{
+    fixture *f = *state;
+    start(f, (edx_intake_options){.queue_bytes = 1 + 3 * (8192 + 200)});
+    assert_int_equal(send_begin(f, "a", 0), EDX_ACCEPTED);
+    assert_int_equal(send_frame(f, "a", 0, 0), EDX_ACCEPTED);
+    disk_full = true;
+    for (unsigned n = 1; n < 8; n++)
+        assert_int_equal(send_frame(f, "a", n, 0), EDX_ACCEPTED);
+    assert_true(edx_intake_recording_fails(f->intake));
     assert_int_equal(records(f, "a"), 3);
+    disk_full = false;
+    edx_intake_retry(f->intake);
+    assert_false(edx_intake_recording_fails(f->intake));
+    assert_false(edx_alarms_active(&f->alarms, "disk"));
+    assert_int_equal(records(f, "a"), 3 + 3);
+    assert_int_equal(send_frame(f, "a", 8, 0), EDX_ACCEPTED);
+    assert_true(edx_alarms_active(&f->alarms, "loss"));
+    assert_non_null(strstr(alarm_of(f, "loss")->message, "4 frame messages"));
+    assert_non_null(strstr(alarm_of(f, "loss")->message, "seq 4-7 (frames 4-7)"));
+    edx_analyst_update(f->analyst, 0.0);
+    assert_int_equal(f->facts.head.counts, 9 * PIXELS);
+    assert_int_equal(facts(f).tally.lost, 0);
+    send_begin(f, "b", 0);
+    assert_false(edx_alarms_active(&f->alarms, "loss"));
+}
+
+/* A folder that cannot be made when the acquisition begins is made later, and holds all of it. */
+static void test_folder_made_late(void **state)
+{
+    fixture *f = *state;
+    start(f, (edx_intake_options){0});
+    send_begin(f, "a", 0);
+    no_folders = true;
+    assert_int_equal(send_begin(f, "a", 1), EDX_ACCEPTED);
+    assert_string_equal(facts(f).stored, "a.2"); /* what it will be called */
+    assert_true(edx_alarms_active(&f->alarms, "disk"));
+    assert_int_equal(send_frame(f, "a", 0, 0), EDX_ACCEPTED);
+    edx_error failed = {.code = EDX_E_STATE};
+    edx_intake_saved(f->intake, &f->facts, &failed);
+    assert_true(facts(f).changed);
+    no_folders = false;
+    edx_intake_retry(f->intake);
+    assert_int_equal(records(f, "a.2"), 3);
+    assert_true(edx_alarms_active(&f->alarms, "disk")); /* results are not there yet */
+    edx_intake_save_changes(f->intake);
+    edx_intake_saved(f->intake, &f->facts, &(edx_error){0});
+    assert_false(edx_alarms_active(&f->alarms, "disk"));
+    char path[128];
+    snprintf(path, sizeof path, "%s/a.2/cube.hspy", f->dir);
+    assert_int_equal(access(path, R_OK), 0);
+}
+
+/* Files that hold all of the recording are not written again at a restart. */
+static void test_files_stand(void **state)
+{
+    fixture *f = *state;
+    char cube[128];
+    char path[EDX_PATH_SIZE];
+    struct stat st;
+    start(f, (edx_intake_options){0});
+    send_begin(f, "a", 1);
+    send_frame(f, "a", 0, 0);
+    edx_intake_free(&f->intake);
+    snprintf(cube, sizeof cube, "%s/a/cube.hspy", f->dir);
+    edx_journal_recording_path(f->journal, "a", path);
+    for (int older = 0; older < 2; older++) { /* the recording, then the files */
+        const struct timespec now[2] = {{.tv_sec = 2000}, {.tv_sec = 2000}};
+        const struct timespec then[2] = {{.tv_sec = 1000}, {.tv_sec = 1000}};
+        snprintf(cube, sizeof cube, "%s/a/results.h5", f->dir);
+        assert_int_equal(utimensat(AT_FDCWD, cube, older ? then : now, 0), 0);
+        snprintf(cube, sizeof cube, "%s/a/cube.hspy", f->dir);
+        assert_int_equal(utimensat(AT_FDCWD, cube, older ? then : now, 0), 0);
+        assert_int_equal(utimensat(AT_FDCWD, path, older ? now : then, 0), 0);
+        start(f, (edx_intake_options){0});
+        assert_int_equal(edx_intake_replay(f->intake, path, "a", NULL, NULL, &f->err), EDX_OK);
+        assert_int_equal(f->facts.head.counts, PIXELS);
+        edx_intake_free(&f->intake);
+        assert_int_equal(stat(cube, &st), 0);
+        assert_true((st.st_mtim.tv_sec == 2000) == !older);
+    }
+}
+
+/* The clock was set back: what begins later is the newest all the same. */
+static void test_clock_set_back(void **state)
+{
+    fixture *f = *state;
+    char newest[EDX_ACQ_SIZE];
+    start(f, (edx_intake_options){0});
+    for (const char *acq = "z\0m\0a\0"; *acq; acq += 2)
+        send_begin(f, acq, 0); /* all at the same instant */
+    edx_intake_free(&f->intake);
+    assert_int_equal(edx_journal_newest(f->journal, newest, &f->err), EDX_OK);
+    assert_string_equal(newest, "a");
+}
+
+/* Every second message goes elsewhere. */
+static void test_shared_stream(void **state)
+{
+    fixture *f = *state;
+    start(f, (edx_intake_options){0});
+    send_begin(f, "a", 0);
+    for (unsigned n = 0; n < 40; n++)
+        send_frame(f, "a", n + n / 10, 0);
+    assert_null(strstr(alarm_of(f, "loss")->message, "another edxd"));
+    for (unsigned n = 50; n < 100; n += 2)
+        send_frame(f, "a", n, 0);
+    assert_non_null(strstr(alarm_of(f, "loss")->message, "another edxd"));
 }
 
 /* ---- to the disk ---- */
@@ -435,6 +570,11 @@ int main(void)
         TEST(test_waiting_and_wrong),
         TEST(test_held),
         TEST(test_not_held),
+        TEST(test_not_kept),
+        TEST(test_folder_made_late),
+        TEST(test_files_stand),
+        TEST(test_clock_set_back),
+        TEST(test_shared_stream),
         TEST(test_closed_recordings_are_synced),
         TEST(test_unless_nobody_asks),
         TEST(test_read_back),

@@ -175,7 +175,8 @@ class Daemon:
     """edxd with its sockets in a folder of its own. Also a context manager that kills it."""
 
     def __init__(self, pattern="pull", bind=True, tcp=False, dir=None, start=True, keys=None,
-                 **config):
+                 binary="edxd", **config):
+        self.binary, self.environment = binary, dict(os.environ)
         self.dir = dir or tempfile.mkdtemp(prefix="edx-daemon-")
         self.own_dir = dir is None
         self.runs = os.path.join(self.dir, "runs")
@@ -201,8 +202,9 @@ class Daemon:
 
     def start(self, wait=True):
         with open(self.log_path, "ab") as log:
-            self.process = subprocess.Popen([program("edxd"), *self.args()], stderr=log,
-                                            stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+            self.process = subprocess.Popen([program(self.binary), *self.args()], stderr=log,
+                                            stdin=subprocess.DEVNULL, env=self.environment,
+                                            preexec_fn=_die_with_parent)
         if wait:
             self.request(cmd="status")
         return self
