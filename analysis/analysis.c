@@ -85,6 +85,7 @@ void edx_analysis_free(edx_analysis **analysis)
     edx_shift_free(&a->shift);
     free(a->track.frames);
     free(a->track.nm);
+    free(a->excluded.frames);
     free(a);
     *analysis = NULL;
 }
@@ -310,7 +311,6 @@ static edx_status describe(edx_analysis *a, bool fixed, edx_detail_input *out, e
     const edx_setup *s = a->now;
     double chi2, p;
     uint64_t dof;
-    const uint64_t *tracked;
     *out = (edx_detail_input){.scene = a->scene,
                               .sum = s->sum,
                               .net = s->net,
@@ -320,10 +320,11 @@ static edx_status describe(edx_analysis *a, bool fixed, edx_detail_input *out, e
                               .live_s = a->live,
                               .mean_exposure = mean_exposure(a),
                               .frames = a->frames,
+                              .n_excluded = a->excluded.n,
                               .fixed = fixed};
     out->frame_s = out->mean_exposure > 0 ? a->real_s / out->mean_exposure : 0;
     edx_health_result(a->health, &chi2, &dof, &p, &out->outliers, &out->n_outliers);
-    return edx_analysis_track(a, &out->n_drift, &tracked, &out->drift_nm, err);
+    return edx_analysis_track(a, &out->n_drift, &out->drift_frame, &out->drift_nm, err);
 }
 
 edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err)

@@ -61,6 +61,12 @@ edx_status edx_analysis_settle(edx_analysis *analysis, edx_error *err);
 /* Counts stand where earlier settings placed them, or were never looked at under these, frame by
  * frame: all frames must be looked at, registered and added once more. */
 bool edx_analysis_is_misplaced(const edx_analysis *analysis);
+/* Where analysis.exclude is set, frames that the health names are left out when all frames are
+ * added once more: their rows go into the health alone. *changed: others than are left out now.
+ * NOMEM. */
+edx_status edx_analysis_exclude(edx_analysis *analysis, bool *changed, edx_error *err);
+/* Frames left out, ascending. */
+const uint64_t *edx_analysis_excluded(const edx_analysis *analysis, size_t *n);
 /* Empties all sums, and the health; the places of frames are kept. NOMEM changes nothing. */
 edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err);
 /* How far the specimen has moved since the first frame, [dy, dx] nm, frame by frame: n frames in

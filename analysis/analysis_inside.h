@@ -59,6 +59,10 @@ struct edx_analysis {
     bool added; /* something is in the sums */
     bool misplaced;
     struct {
+        uint64_t *frames; /* ascending */
+        size_t n, room;
+    } excluded;
+    struct {
         uint64_t *frames;
         double (*nm)[2];
     } track;

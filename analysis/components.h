@@ -15,9 +15,8 @@ typedef struct edx_components edx_components;
 
 /* For stores of rows x cols pixels and channels channels. rank EDX_AUTO or 1 to
  * max_rank; max_rank at most 64. RANGE, NOMEM. */
-edx_status edx_components_new(uint32_t rows, uint32_t cols, uint32_t channels,
-                              uint64_t rank, uint64_t max_rank,
-                              edx_components **out, edx_error *err);
+edx_status edx_components_new(uint32_t rows, uint32_t cols, uint32_t channels, uint64_t rank,
+                              uint64_t max_rank, edx_components **out, edx_error *err);
 void edx_components_free(edx_components **components);
 /* Lets pool (the caller's; NULL: none) share the work; results stay the same.
  */
@@ -27,14 +26,12 @@ void edx_components_set_pool(edx_components *components, edx_pool *pool);
  * a fixed start if fixed, sparse then being in fixed order (edx_sparse_sort).
  * out's arrays are valid until the next update. STATE without counts, NOMEM,
  * NUMERIC. */
-edx_status edx_components_update(edx_components *components,
-                                 const edx_sparse *sparse, bool fixed,
+edx_status edx_components_update(edx_components *components, const edx_sparse *sparse, bool fixed,
                                  edx_pca_result *out, edx_error *err);
 
 /* The first k components of the last update, as edx_pca_vectors gives them;
  * max_rank at most are written. */
-void edx_components_vectors(edx_components *components,
-                            const edx_sparse *sparse, uint32_t k,
+void edx_components_vectors(edx_components *components, const edx_sparse *sparse, uint32_t k,
                             float *spectra, float *maps);
 /* Of the last update. */
 const edx_folds *edx_components_folds(const edx_components *components);

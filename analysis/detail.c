@@ -118,6 +118,7 @@ static edx_status open_watch(edx_detail *d, const edx_detail_setup *s, edx_error
                                    .n = s->n,
                                    .rows_v = d->windows,
                                    .limit = s->settings->quant.limit,
+                                   .exclude = s->settings->analysis.exclude,
                                    .target_sigma = s->settings->analysis.target_sigma};
     return edx_watch_new(&setup, &d->watch, err);
 }
@@ -336,6 +337,8 @@ static edx_status watch(edx_detail *d, const edx_detail_input *in,
                                    .frame_s = in->frame_s,
                                    .outliers = in->outliers,
                                    .n_outliers = in->n_outliers,
+                                   .n_excluded = in->n_excluded,
+                                   .drift_frame = in->drift_frame,
                                    .drift_nm = in->drift_nm,
                                    .n_drift = in->n_drift,
                                    .fixed = in->fixed};

@@ -48,14 +48,15 @@ void edx_detail_add(edx_detail *detail, uint64_t frame, uint32_t row, const edx_
 /* What update goes by; views of the caller's memory, of the same counts. */
 typedef struct edx_detail_input {
     const edx_scene *scene;
-    const uint64_t *sum;      /* [E] of the analysis pixels */
-    const float *net, *sigma; /* [n, analysis pixels]; NULL while no line is known */
-    const double *image;      /* [analysis pixels]; NULL: none came */
-    const float *exposure;    /* [analysis pixels] frames */
-    const double *live_s;     /* [scan pixels] */
-    const uint64_t *outliers; /* frames that no test of change takes, ascending */
-    size_t n_outliers;
-    const double (*drift_nm)[2]; /* [n_drift] track of the frames so far; NULL: not followed */
+    const uint64_t *sum;           /* [E] of the analysis pixels */
+    const float *net, *sigma;      /* [n, analysis pixels]; NULL while no line is known */
+    const double *image;           /* [analysis pixels]; NULL: none came */
+    const float *exposure;         /* [analysis pixels] frames */
+    const double *live_s;          /* [scan pixels] */
+    const uint64_t *outliers;      /* frames that no test of change takes, ascending */
+    size_t n_outliers, n_excluded; /* so many of them are left out of the sums */
+    const uint64_t *drift_frame;   /* [n_drift] frames whose place is known, ascending */
+    const double (*drift_nm)[2];   /* [n_drift] where */
     size_t n_drift;
     double mean_exposure; /* frames of a scan pixel */
     double frame_s;       /* how long one takes */

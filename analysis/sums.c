@@ -1,4 +1,5 @@
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "analysis/analysis_inside.h"
@@ -196,6 +197,55 @@ static edx_status add_rows(edx_analysis *a, const edx_frame *frame, const edx_ev
     return EDX_OK;
 }
 
+/* ---- frames left out ---- */
+
+const uint64_t *edx_analysis_excluded(const edx_analysis *analysis, size_t *n)
+{
+    *n = analysis->excluded.n;
+    return analysis->excluded.frames;
+}
+
+static bool is_excluded(const edx_analysis *a, uint64_t frame)
+{
+    for (size_t i = 0; i < a->excluded.n; i++)
+        if (a->excluded.frames[i] == frame)
+            return true;
+    return false;
+}
+
+edx_status edx_analysis_exclude(edx_analysis *analysis, bool *changed, edx_error *err)
+{
+    edx_analysis *a = analysis;
+    const uint64_t *outliers = NULL;
+    uint64_t dof;
+    double chi2, p;
+    size_t n = 0;
+    *changed = false;
+    if (a->now->settings.analysis.exclude)
+        edx_health_result(a->health, &chi2, &dof, &p, &outliers, &n);
+    if (n > a->excluded.room) {
+        uint64_t *frames = realloc(a->excluded.frames, n * sizeof *frames);
+        if (!frames)
+            return edx_fail(err, EDX_E_NOMEM, "no memory to leave %zu frames out", n);
+        a->excluded.frames = frames;
+        a->excluded.room = n;
+    }
+    *changed = n != a->excluded.n ||
+               (n > 0 && memcmp(outliers, a->excluded.frames, n * sizeof *outliers) != 0);
+    if (n > 0)
+        memcpy(a->excluded.frames, outliers, n * sizeof *outliers);
+    a->excluded.n = n;
+    return EDX_OK;
+}
+
+/* ---- a message ---- */
+
+/* What a frame that is left out is to the health. */
+static uint64_t count_only(const edx_analysis *a, const edx_events *events)
+{
+    return count_inside(a->now, events, events->offsets[0], events->offsets[events->pixels]);
+}
+
 edx_status edx_analysis_add(edx_analysis *analysis, const edx_frame *frame,
                             const edx_events *events, edx_error *err)
 {
@@ -207,6 +257,8 @@ edx_status edx_analysis_add(edx_analysis *analysis, const edx_frame *frame,
         return edx_fail(err, EDX_E_MISMATCH, "row %u and %u pixels, expected whole rows of %u x %u",
                         frame->row, events->pixels, analysis->begin.rows, analysis->begin.cols);
     edx_status status = edx_health_add(analysis->health, frame->frame, 0, err);
+    if (status == EDX_OK && is_excluded(analysis, frame->frame))
+        return edx_health_add(analysis->health, frame->frame, count_only(analysis, events), err);
     if (status == EDX_OK)
         status = find_place(analysis, frame, events, shift, err);
     if (status == EDX_OK)
@@ -221,6 +273,8 @@ edx_status edx_analysis_add(edx_analysis *analysis, const edx_frame *frame,
 void edx_analysis_frame(edx_analysis *analysis, uint64_t index, bool complete)
 {
     edx_health_close(analysis->health, index, complete);
+    if (is_excluded(analysis, index))
+        return;
     analysis->frames += complete;
     if (index > analysis->newest)
         analysis->newest = index;

@@ -18,6 +18,7 @@ struct edx_watch {
     edx_line lines[EDX_MAX_LINES];
     uint32_t n;
     double limit, target;
+    bool exclude;
     edx_trend *trend;
     uint32_t *label; /* [scan pixels] */
     uint32_t regions;
@@ -65,6 +66,7 @@ edx_status edx_watch_new(const edx_watch_setup *setup, edx_watch **out, edx_erro
     w->n = setup->n;
     w->limit = setup->limit;
     w->target = setup->target_sigma;
+    w->exclude = setup->exclude;
     w->label = calloc((size_t)w->begin.rows * w->begin.cols, sizeof *w->label);
     edx_status status = open_trend(w, setup, err);
     if (status == EDX_OK && w->label == NULL)
@@ -139,12 +141,12 @@ static edx_status set_regions(edx_watch *w, const edx_watch_input *in, edx_error
 static void set_field(edx_watch *w, const edx_watch_input *in)
 {
     size_t pixels = (size_t)w->begin.rows * w->begin.cols;
+    size_t in_sums = in->n_outliers > in->n_excluded ? in->n_outliers - in->n_excluded : 0;
     uint32_t most = 0;
 
     for (size_t p = 0; in->covered != NULL && p < pixels; p++)
         most = in->covered[p] > most ? in->covered[p] : most;
-    edx_trend_field(w->trend, in->covered,
-                    most > in->n_outliers ? most - (uint32_t)in->n_outliers : 0);
+    edx_trend_field(w->trend, in->covered, most > in_sums ? most - (uint32_t)in_sums : 0);
 }
 
 /* ---- how long ---- */
@@ -247,8 +249,12 @@ static size_t name_frames(const edx_watch_input *in, char *out, size_t size)
     return at;
 }
 
-static void find_health(const edx_watch_input *in, const edx_trend_state *s, edx_alarm *out)
+static void find_health(const edx_watch *w, const edx_watch_input *in, const edx_trend_state *s,
+                        edx_alarm *out)
 {
+    const char *advice = w->exclude && in->fixed ? ": left out of the sum"
+                         : w->exclude            ? ": left out of the sum at the end"
+                                                 : ": look at the beam, or set analysis.exclude";
     bool carbon = s->contamination.since >= 0 && s->contamination.z > 0,
          frames = in->n_outliers > 0;
     char *text = out->message;
@@ -261,7 +267,7 @@ static void find_health(const edx_watch_input *in, const edx_trend_state *s, edx
     if (frames) {
         at = name_frames(in, text, size);
         at += (size_t)snprintf(text + at, size - at, " broken off or with outlying counts%s",
-                               carbon ? "; " : ": look at the beam, or set analysis.exclude");
+                               carbon ? "; " : advice);
     }
     if (carbon)
         snprintf(text + at, size - at,
@@ -289,8 +295,12 @@ static void find_target(const edx_watch *w, const edx_watch_input *in, const edx
 
 /* ---- update ---- */
 
-static edx_status copy_drift(edx_watch *w, const edx_watch_input *in, size_t frames, edx_error *err)
+/* The track of the frames that are watched. */
+static edx_status copy_drift(edx_watch *w, const edx_watch_input *in, const edx_trend_state *s,
+                             edx_error *err)
 {
+    size_t frames = s->frames, at = 0;
+
     if (frames > w->drift_room) {
         double *grown = realloc(w->drift, 4 * frames * sizeof *grown);
         if (grown == NULL)
@@ -298,9 +308,13 @@ static edx_status copy_drift(edx_watch *w, const edx_watch_input *in, size_t fra
         w->drift = grown;
         w->drift_room = 2 * frames;
     }
-    for (size_t f = 0; f < frames; f++)
+    for (size_t f = 0; f < frames; f++) {
+        while (at < in->n_drift && in->drift_frame[at] < s->frame[f])
+            at++;
+        bool known = at < in->n_drift && in->drift_frame[at] == s->frame[f];
         for (size_t i = 0; i < 2; i++)
-            w->drift[2 * f + i] = f < in->n_drift ? in->drift_nm[f][i] : 0;
+            w->drift[2 * f + i] = known ? in->drift_nm[at][i] : 0;
+    }
     return EDX_OK;
 }
 
@@ -325,7 +339,7 @@ edx_status edx_watch_update(edx_watch *watch, const edx_watch_input *input, edx_
         status = edx_trend_update(w->trend, w->lines, w->limit, w->begin.frames, input->outliers,
                                   input->n_outliers, &s, err);
     if (status == EDX_OK)
-        status = copy_drift(w, input, s.frames, err);
+        status = copy_drift(w, input, &s, err);
     if (status != EDX_OK)
         return status;
     memset(out, 0, sizeof *out);
@@ -342,7 +356,7 @@ edx_status edx_watch_update(edx_watch *watch, const edx_watch_input *input, edx_
         s.contamination.since >= 0 ? (double)s.contamination.since : NAN;
     forecast(w, input, sigma, worst_sigma(w, &s, sigma), out);
     find_damage(w, input, &s, &findings[0]);
-    find_health(input, &s, &findings[1]);
+    find_health(w, input, &s, &findings[1]);
     find_target(w, input, out, &findings[2]);
     return EDX_OK;
 }

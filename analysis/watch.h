@@ -26,6 +26,7 @@ typedef struct edx_watch_setup {
     const double *rows_v; /* [n, E] functionals of the windows */
     double limit;         /* of quantification */
     double target_sigma;
+    bool exclude; /* analysis.exclude */
 } edx_watch_setup;
 
 /* RANGE beyond 2^24 scan pixels, NOMEM. */
@@ -49,8 +50,9 @@ typedef struct edx_watch_input {
     uint64_t frames;                  /* complete ones */
     double frame_s;                   /* how long one takes */
     const uint64_t *outliers;         /* frames that no test takes, ascending */
-    size_t n_outliers;
-    const double (*drift_nm)[2]; /* [n_drift] track; may be fewer or more than the frames watched */
+    size_t n_outliers, n_excluded;    /* so many of them are left out of the sums */
+    const uint64_t *drift_frame;      /* [n_drift] frames whose place is known, ascending */
+    const double (*drift_nm)[2];      /* [n_drift] where */
     size_t n_drift;
     bool fixed; /* count all frames anew */
 } edx_watch_input;

@@ -423,6 +423,39 @@ static edx_status close_frame(edx_run *run, uint64_t frame, uint64_t n_rows, edx
     return EDX_OK;
 }
 
+static edx_status sum_anew(edx_run *run, edx_rerun *rerun, edx_error *err)
+{
+    const edx_status status = edx_analysis_restart(run->analysis, err);
+    return status ? status : for_frames(run, rerun, add, close_frame, err);
+}
+
+/* Sums without the frames that do not belong. Where settings changed on the way, the health knows
+ * all frames only once they are added anew. */
+static edx_status leave_out(edx_run *run, edx_rerun *rerun, edx_error *err)
+{
+    edx_status status = EDX_OK;
+    bool changed = true;
+    for (int i = 0; i < 3 && changed && status == EDX_OK; i++) {
+        status = edx_analysis_exclude(run->analysis, &changed, err);
+        if (status == EDX_OK && changed) {
+            status = sum_anew(run, rerun, err);
+        }
+    }
+    return status;
+}
+
+static void say_left_out(edx_run *run)
+{
+    size_t n = 0;
+    const uint64_t *frames = edx_analysis_excluded(run->analysis, &n);
+    for (size_t i = 0; i < n; i++) {
+        edx_log_write(run->log, EDX_LOG_WARNING,
+                      "%s: frame %llu is left out of the sum: its counts are outlying, or rows are "
+                      "missing (analysis.exclude)",
+                      run->begin.head.acq, (unsigned long long)frames[i]);
+    }
+}
+
 /* Each frame's place as all others tell it; *changed: the sums stand elsewhere. */
 static edx_status find_places(edx_run *run, edx_rerun *rerun, bool *changed, edx_error *err)
 {
@@ -480,22 +513,34 @@ static edx_status look_back(edx_run *run, edx_error *err)
         status = find_places(run, rerun, &changed, err);
     }
     if (status == EDX_OK && changed) {
-        status = edx_analysis_restart(run->analysis, err);
-        status = status ? status : for_frames(run, rerun, add, close_frame, err);
+        status = sum_anew(run, rerun, err);
+    }
+    if (status == EDX_OK) {
+        status = leave_out(run, rerun, err);
     }
     edx_rerun_free(&rerun);
     if (status == EDX_OK) {
         say_places(run, changed);
+        say_left_out(run);
     }
     return status;
 }
 
-/* All frames came: better places than those found live. Where they cannot be read again, those
- * stand. */
-static void correct_drift(edx_run *run)
+/* Whether all frames are to be read again once the last has come. */
+static bool wants_looking_back(edx_run *run)
+{
+    size_t excluded = 0;
+    edx_analysis_excluded(run->analysis, &excluded);
+    return edx_analysis_drift(run->analysis) || edx_analysis_is_misplaced(run->analysis) ||
+           excluded > 0 || edx_analysis_settings(run->analysis)->analysis.exclude;
+}
+
+/* All frames came: better places than those found live, and what does not belong goes. Where they
+ * cannot be read again, the sum stands. */
+static void correct(edx_run *run)
 {
     edx_error err = {0};
-    if (!edx_analysis_drift(run->analysis) && !edx_analysis_is_misplaced(run->analysis)) {
+    if (!wants_looking_back(run)) {
         return;
     }
     if (run->source.path[0] != '\0') {
@@ -507,8 +552,12 @@ static void correct_drift(edx_run *run)
         }
     } else if (!run->drift_said) {
         edx_log_write(run->log, EDX_LOG_NOTICE,
-                      "%s: drift: nothing is recorded, so frames stay where they were placed live",
-                      run->begin.head.acq);
+                      "%s: drift: nothing is recorded, so frames stay where they were placed "
+                      "live%s",
+                      run->begin.head.acq,
+                      edx_analysis_settings(run->analysis)->analysis.exclude
+                          ? ", and outlying ones in the sum"
+                          : "");
         run->drift_said = true;
     }
 }
@@ -729,10 +778,15 @@ static void store_status(edx_run *run, double t, edx_state state, const edx_clos
 
 static edx_status store_files(edx_run *run, const stored *s, edx_error *err)
 {
-    uint32_t n = 0;
-    const edx_line *lines = edx_analysis_lines(run->analysis, &n);
+    const edx_settings *used = edx_analysis_settings(run->analysis);
+    edx_store_lines lines = {.bin_energy = (uint32_t)used->analysis.bin_energy};
+    lines.lines = edx_analysis_lines(run->analysis, &lines.n);
     edx_status status = edx_store_cube(run->folder, edx_analysis_scene(run->analysis), &run->begin,
-                                       lines, n, edx_analysis_live_time(run->analysis), err);
+                                       &lines, edx_analysis_live_time(run->analysis), err);
+    if (!status) {
+        status = edx_store_maps(run->folder, &run->begin, (uint32_t)used->analysis.bin_pixels,
+                                s->messages, s->n, err);
+    }
     if (status) {
         return status;
     }
@@ -759,7 +813,7 @@ edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closi
         return status;
     }
     if (state == EDX_FINISHED) {
-        correct_drift(run);
+        correct(run);
     }
     status = edx_analysis_final(run->analysis, &results, err);
     if (status) {

@@ -259,6 +259,7 @@ static const edx_field analysis_table[] = {
     {"energy_eV", EDX_FIELD_CUSTOM, ANALYSIS(energy_eV), .read = read_energy,
      .write = write_energy},
     {"drift", EDX_FIELD_CHOICE, ANALYSIS(drift), DRIFTS_COMPUTED, .choices = drifts},
+    {.key = "exclude", .kind = EDX_FIELD_BOOL, .offset = ANALYSIS(exclude)},
     {"pca", EDX_FIELD_GROUP, ANALYSIS(pca), .sub = pca_table},
     {"nmf", EDX_FIELD_GROUP, ANALYSIS(nmf), .sub = nmf_table},
     {"replicates", EDX_FIELD_UINT, ANALYSIS(replicates), .min = 0, .max = MAX_REPLICATES},

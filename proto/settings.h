@@ -34,6 +34,7 @@ typedef struct edx_settings {
         uint64_t bin_energy, bin_pixels;
         double energy_eV[2]; /* NaN: auto */
         int drift;
+        bool exclude;
         struct {
             uint64_t rank; /* EDX_AUTO */
             uint64_t max_rank;

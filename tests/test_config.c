@@ -79,6 +79,7 @@ static const char *const listing[][2] = {
     {"output", "{\"dir\": \"/var/lib/edxd\", \"record\": true, \"sync\": \"frame\"}"},
     {"analysis",
      "{\"bin_energy\": 4, \"bin_pixels\": 2, \"energy_eV\": \"auto\", \"drift\": \"integer\", "
+     "\"exclude\": false, "
      "\"pca\": {\"rank\": \"auto\", \"max_rank\": 16}, \"nmf\": {\"components\": \"auto\"}, "
      "\"replicates\": 10, \"radial_step_nm\": 0.5, \"profile\": {}, \"target_sigma\": 0.01}"},
     {"quant", "{\"method\": \"cliff-lorimer\", \"limit\": 10, \"background\": \"windows\", "

@@ -55,7 +55,8 @@ static void assert_get(fixture *f, const char *path, const char *json)
 
 #define DEFAULTS                                                                                   \
     "\"analysis\": {\"bin_energy\": 4, \"bin_pixels\": 2, \"energy_eV\": \"auto\", \"drift\": "    \
-    "\"integer\", \"pca\": {\"rank\": \"auto\", \"max_rank\": 16}, \"nmf\": {\"components\": "     \
+    "\"integer\", \"exclude\": false, \"pca\": {\"rank\": \"auto\", \"max_rank\": 16}, "           \
+    "\"nmf\": {\"components\": "                                                                   \
     "\"auto\"}, \"replicates\": 10, \"radial_step_nm\": 0.5, \"profile\": {}, \"target_sigma\": "  \
     "0.01}, \"quant\": {\"method\": \"cliff-lorimer\", \"limit\": 10, \"background\": "            \
     "\"windows\", \"lines\": []}"
@@ -78,6 +79,8 @@ static void test_accepted(void **state)
         {"analysis.energy_eV", "\"auto\""},
         {"analysis.drift", "\"none\""},
         {"analysis.drift", "\"integer\""},
+        {"analysis.exclude", "true"},
+        {"analysis.exclude", "false"},
         {"analysis.pca.rank", "64"},
         {"analysis.pca.rank", "\"auto\""},
         {"analysis.pca", "{\"rank\": 1, \"max_rank\": 64}"},
@@ -117,7 +120,7 @@ typedef struct refusal {
 static const refusal refusals[] = {
     {"analysis.bin_enrgy", "1", EDX_E_UNKNOWN,
      "analysis.bin_enrgy: unknown key, expected one of bin_energy, bin_pixels, energy_eV, drift, "
-     "pca, nmf, replicates, radial_step_nm, profile, target_sigma"},
+     "exclude, pca, nmf, replicates, radial_step_nm, profile, target_sigma"},
     {"ingest.bind", "true", EDX_E_UNKNOWN,
      "ingest.bind: unknown key, expected one of analysis, quant"},
     {"analysis.bin_energy", "0", EDX_E_RANGE,
@@ -134,6 +137,7 @@ static const refusal refusals[] = {
      "analysis.energy_eV: expected \"auto\" or (lo, hi) in eV"},
     {"analysis.drift", "\"wild\"", EDX_E_RANGE,
      "analysis.drift: \"wild\", expected none or integer"},
+    {"analysis.exclude", "1", EDX_E_TYPE, "analysis.exclude: an integer, expected true or false"},
     {"analysis.pca.rank", "0", EDX_E_RANGE, "analysis.pca.rank: 0, expected \"auto\" or 1 to 64"},
     {"analysis.pca.rank", "65", EDX_E_RANGE, NULL},
     {"analysis.pca.rank", "\"many\"", EDX_E_TYPE,

@@ -2,7 +2,8 @@
 #
 # The scripts begin with truth_: tests/x and tests/x.py would share a log, and run once.
 
-TRUTH_TESTS = tests/truth_elements.py tests/truth_particles.py tests/truth_quant.py
+TRUTH_TESTS = tests/truth_elements.py tests/truth_health.py tests/truth_particles.py \
+	tests/truth_quant.py
 
 TESTS      += $(TRUTH_TESTS)
 EXTRA_DIST += $(TRUTH_TESTS) tests/truth_runs.py

@@ -62,11 +62,13 @@ def particles(out, name):
     return [found[key] for key in sorted((k for k in found if k.isdigit()), key=int)]
 
 
-def each(directory, runs, settings, look):
+def each(directory, runs, settings, look, change=None):
     """look(name, truth, out) of every run (name, options of edxsim), in their order; recordings are removed
-    again. Some are simulated and analysed at a time."""
+    again. Some are simulated, changed (see rewrite) and analysed at a time."""
     def batch(some):
         made = [simulate(directory, name, *options) for name, options in some]
+        for path, _ in made if change else []:
+            rewrite(path, path, change)
         out = os.path.join(directory, some[0][0] + ".out")
         offline(out, [path for path, _ in made], *settings)
         answers = [look(name, truth, out) for (name, _), (_, truth) in zip(some, made)]

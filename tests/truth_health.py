@@ -1,0 +1,86 @@
+"""Frames that do not belong: a broken-off, a dark and a doubled one are named, and nothing else is; with
+analysis.exclude the sum is that of a run in which they never were."""
+import os
+import tempfile
+
+import h5py
+import numpy as np
+
+import recordings
+import truth_runs as runs
+
+check = runs.check
+FRAMES, DARK, DOUBLED = 40, 7, 23  # the last is broken off
+
+
+def doubled(counts):
+    """Every count of a pixel twice, where it was once."""
+    offsets = np.frombuffer(counts["offsets"]["data"], counts["offsets"]["dtype"]).astype(int)
+    channels = np.frombuffer(counts["channels"]["data"], counts["channels"]["dtype"])
+    return {"offsets": recordings._packed(2 * offsets, "<u4"), "channels": recordings._packed(channels.repeat(2), "<u2")}
+
+
+def spoil(topic, body):
+    if topic == "edx.frame" and body["frame"] == DARK:
+        pixels = body["counts"]["offsets"]["shape"][0]
+        body["counts"] = {"offsets": recordings._packed(np.zeros(pixels), "<u4"),
+                          "channels": recordings._packed([], "<u2")}
+    if topic == "edx.frame" and body["frame"] == DOUBLED:
+        body["counts"] = doubled(body["counts"])
+    return body
+
+
+def without(topic, body):
+    """The same run, had they never come."""
+    return None if topic == "edx.frame" and body["frame"] in (DARK, DOUBLED, FRAMES - 1) else body
+
+
+def cube(out, name):
+    with h5py.File(os.path.join(out, name, "cube.hspy")) as f:
+        return next(iter(f["Experiments"].values()))["data"][:]
+
+
+def same(a, b, path=""):
+    """Of two trees of results: what differs."""
+    if isinstance(a, dict):
+        return [d for k in sorted(set(a) | set(b)) for d in (same(a[k], b[k], f"{path}/{k}") if k in a and k in b
+                                                             else [f"{path}/{k}"])]
+    return [] if np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") else [path]
+
+
+def main():
+    drifting = ("--frames", FRAMES, "--seed", 5, "--drift", "0.03,-0.02", "--fault", "broken")
+    with tempfile.TemporaryDirectory(prefix="truth-") as directory:
+        path, _ = runs.simulate(directory, "bad", *drifting)
+        spoiled = runs.rewrite(path, path + ".spoiled", spoil)
+        clean = runs.rewrite(path, path + ".clean", without)
+        outs = [os.path.join(directory, o) for o in ("in", "out", "never", "fine")]
+        settings = (runs.PAPER, "analysis.replicates=5", "analysis.nmf.components=2")
+        runs.offline(outs[0], [spoiled], *settings)
+        said = runs.offline(outs[1], [spoiled], *settings, "analysis.exclude=true")
+        runs.offline(outs[2], [clean], *settings)
+        fine, _ = runs.simulate(directory, "good", *drifting[:-2])
+        runs.offline(outs[3], [fine], *settings, "analysis.exclude=true")
+
+        for out in outs[:2]:
+            status = runs.results(out, "bad", "status")[0]
+            named = status["health"]["outliers"].tolist()
+            print(f"{os.path.basename(out)}: outliers {named}, {status['frames']} frames, {status['counts']} counts")
+            check(named == [DARK, DOUBLED, FRAMES - 1], f"outliers: {named}")
+        for frame in (DARK, DOUBLED, FRAMES - 1):
+            check(f"frame {frame} is left out of the sum" in said, f"frame {frame} left out, and nobody says so")
+        kept, left, never = (cube(o, "bad") for o in outs[:3])
+        check(kept.sum() > left.sum(), "nothing was left out")
+        check((left == never).all(), "the sum is not that of the run without the outlying frames")
+        topics = ("maps", "spectrum", "pca", "nmf", "particles", "trend")
+        for topic, a, b in zip(topics, runs.results(outs[1], "bad", *topics), runs.results(outs[2], "bad", *topics)):
+            if topic == "trend":  # where the specimen is, every frame helps to tell
+                check(np.abs(a["drift_nm"] - b.pop("drift_nm")).max() < 0.05, "the track is another")
+                del a["drift_nm"]
+            check(same(a, b) in ([], ["/t"]), f"{topic} differs: {same(a, b)}")
+        status, trend = runs.results(outs[3], "good", "status", "trend")
+        check(not len(status["health"]["outliers"]) and status["frames"] == FRAMES, f"a good run: {status['health']}")
+        check(trend["damage"]["since_frame"] == -1, f"a good run: {trend['damage']}")
+
+
+main()
