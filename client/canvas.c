@@ -98,6 +98,20 @@ int edx_text_width(const char *text)
     return width;
 }
 
+size_t edx_text_fold(const char *text, int width)
+{
+    const char *at = text, *blank_at = NULL;
+    int used = 0;
+    for (; *at && used < width; used++) {
+        if (*at == ' ' && at > text)
+            blank_at = at;
+        next_glyph(&at);
+    }
+    if (*at && *at != ' ' && blank_at)
+        at = blank_at;
+    return at == text && *at ? 1 : (size_t)(at - text);
+}
+
 int edx_canvas_text(edx_canvas *canvas, int row, int col, int width, edx_role role,
                     const char *text)
 {

@@ -51,6 +51,9 @@ void edx_canvas_ground(edx_canvas *canvas, edx_area area, edx_role ground);
 /* Columns that UTF-8 text takes. */
 int edx_text_width(const char *text);
 
+/* Bytes of text that fill at most width columns, up to a blank where there is one. */
+size_t edx_text_fold(const char *text, int width);
+
 /* Bytes that grow; data is terminated. */
 typedef struct edx_bytes {
     char *data;

@@ -31,7 +31,8 @@ typedef struct options {
 
 static const char help[] =
     "usage: edxmon [--endpoint EP] [--control EP] [--colour DEPTH]\n"
-    "       edxmon --once [--size COLSxROWS] [--map N] [--measure M] [--cursor ROW,COL]\n"
+    "       edxmon --once [--size COLSxROWS] [--view V] [--map N] [--measure M] [--source S]\n"
+    "              [--cursor ROW,COL] [--point N]\n"
     "       edxmon --json [--count N] [--timeout S] [TOPIC...]\n"
     "\n"
     "Shows what edxd publishes: live in the terminal, once as text, or as JSON lines.\n"
@@ -41,9 +42,13 @@ static const char help[] =
     "  --colour DEPTH     truecolor, 256, 16 or mono instead of what TERM promises\n"
     "  --once             write one picture to standard output\n"
     "  --size COLSxROWS   of that picture (80x24)\n"
-    "  --map N            which map to start with, as the keys 1-9 do (the first there is)\n"
+    "  --view V           maps, particles, trend, components or scree\n"
+    "  --map N            map, particle or component to start with, as the keys 1-9 do\n"
     "  --measure M        value, sigma or snr\n"
+    "  --source S         of profiles: raw, model, denoised, pca or nmf; of components: pca or "
+    "nmf\n"
     "  --cursor ROW,COL   where the cursor stands\n"
+    "  --point N          the ring, frame or component that is read out, from 0\n"
     "  --json             print every message of the topics (default: all) as one line\n"
     "  --count N          end after N messages\n"
     "  --timeout S        fail when nothing comes for S seconds\n"
@@ -101,6 +106,7 @@ static int read_measure(options *o, const char *text)
     return usage("--measure", "expected value, sigma or snr");
 }
 
+/* A particle's number is its id. */
 static int read_map(options *o, const char *text)
 {
     uint64_t n;
@@ -108,7 +114,36 @@ static int read_map(options *o, const char *text)
     if (!read_count(text, '\0', 100, &n, &rest) || !n)
         return usage("--map", "expected a number from 1 on");
     o->view.chosen = true;
-    o->view.selected = (size_t)n - 1;
+    o->view.selected = o->view.component = (size_t)n - 1;
+    o->view.particle = n;
+    return DONE;
+}
+
+static int read_view(options *o, const char *text)
+{
+    return edx_page_parse(text, &o->view.page)
+               ? DONE
+               : usage("--view", "expected maps, particles, trend, components or scree");
+}
+
+static int read_source(options *o, const char *text)
+{
+    if (!edx_estimator_parse(text, &o->view.source))
+        return usage("--source", "expected raw, model, denoised, pca or nmf");
+    o->view.pca = o->view.source == EDX_BY_PCA;
+    return DONE;
+}
+
+static int read_point(options *o, const char *text)
+{
+    uint64_t n;
+    const char *rest;
+    if (!read_count(text, '\0', UINT32_MAX, &n, &rest))
+        return usage("--point", "expected a number from 0 on");
+    for (int i = 0; i < EDX_PAGES; i++) {
+        o->view.pointed[i] = true;
+        o->view.point[i] = (size_t)n;
+    }
     return DONE;
 }
 
@@ -131,7 +166,22 @@ static int read_number_of_messages(options *o, const char *text)
 
 /* ---- options ---- */
 
-enum { CONTROL = 256, COLOUR, ONCE, SIZE, MAP, MEASURE, CURSOR, JSON, COUNT, TIMEOUT, VERSION };
+enum {
+    CONTROL = 256,
+    COLOUR,
+    ONCE,
+    SIZE,
+    VIEW,
+    MAP,
+    MEASURE,
+    SOURCE,
+    CURSOR,
+    POINT,
+    JSON,
+    COUNT,
+    TIMEOUT,
+    VERSION
+};
 
 static const struct option names[] = {{"endpoint", required_argument, NULL, 'e'},
                                       {"control", required_argument, NULL, CONTROL},
@@ -140,6 +190,9 @@ static const struct option names[] = {{"endpoint", required_argument, NULL, 'e'}
                                       {"once", no_argument, NULL, ONCE},
                                       {"size", required_argument, NULL, SIZE},
                                       {"map", required_argument, NULL, MAP},
+                                      {"view", required_argument, NULL, VIEW},
+                                      {"source", required_argument, NULL, SOURCE},
+                                      {"point", required_argument, NULL, POINT},
                                       {"measure", required_argument, NULL, MEASURE},
                                       {"cursor", required_argument, NULL, CURSOR},
                                       {"json", no_argument, NULL, JSON},
@@ -157,6 +210,12 @@ static int take_value(options *o, int option, const char *text)
         return read_size(o, optarg);
     case MAP:
         return read_map(o, optarg);
+    case VIEW:
+        return read_view(o, optarg);
+    case SOURCE:
+        return read_source(o, optarg);
+    case POINT:
+        return read_point(o, optarg);
     case MEASURE:
         return read_measure(o, optarg);
     case CURSOR:

@@ -1,42 +1,47 @@
 #include "client/keys.h"
 
-static void move(edx_view *view, const edx_latest *model, int rows, int cols)
+#include "client/choice.h"
+
+static void turn_page(edx_view *view, bool forward)
 {
-    edx_picture picture = edx_view_picture(view, model);
-    if (!picture.rows)
-        return;
-    edx_view_cursor(view, &picture, view->cursor);
-    view->has_cursor = true;
-    if ((rows < 0 && view->cursor[0] > 0) || (rows > 0 && view->cursor[0] + 1 < picture.rows))
-        view->cursor[0] += (uint64_t)rows;
-    if ((cols < 0 && view->cursor[1] > 0) || (cols > 0 && view->cursor[1] + 1 < picture.cols))
-        view->cursor[1] += (uint64_t)cols;
+    view->page = (edx_page)((view->page + (forward ? 1 : EDX_PAGES - 1)) % EDX_PAGES);
 }
 
-static void choose(edx_view *view, size_t picture)
+/* Pages without items know maps by number. */
+static void number(edx_view *view, const edx_latest *model, size_t i)
 {
-    view->chosen = true;
-    view->selected = picture;
+    edx_view maps = {.page = EDX_PAGE_MAPS};
+    size_t count = edx_choice_count(view, model);
+    bool own = view->page == EDX_PAGE_PARTICLES || view->page == EDX_PAGE_COMPONENTS;
+    if (i < (own ? count : edx_choice_count(&maps, model)))
+        edx_choice_set(view, model, i);
 }
 
-static void cycle(edx_view *view, const edx_latest *model, bool forward)
-{
-    size_t count = edx_picture_count(model);
-    choose(view, (edx_view_shown(view, model) + (forward ? 1 : count - 1)) % count);
-}
-
-static edx_action command(edx_view *view, int key)
+/* What needs no more than the view. */
+static void command(edx_view *view, int key)
 {
     switch (key) {
     case 'u':
         view->measure = (edx_measure)((view->measure + 1) % EDX_MEASURES);
-        return EDX_ACT_NONE;
+        break;
     case ' ':
         view->frozen = !view->frozen;
-        return EDX_ACT_NONE;
+        break;
     case '?':
         view->help = !view->help;
-        return EDX_ACT_NONE;
+        break;
+    case '\t':
+    case EDX_KEY_BACKTAB:
+        turn_page(view, key == '\t');
+        break;
+    default:
+        break;
+    }
+}
+
+static edx_action action_of(int key)
+{
+    switch (key) {
     case 'q':
         return EDX_ACT_QUIT;
     case 'a':
@@ -55,14 +60,16 @@ static edx_action command(edx_view *view, int key)
 edx_action edx_view_key(edx_view *view, const edx_latest *model, int key)
 {
     if (key == EDX_KEY_UP || key == EDX_KEY_DOWN)
-        move(view, model, key == EDX_KEY_UP ? -1 : 1, 0);
+        edx_choice_move(view, model, key == EDX_KEY_UP ? -1 : 1, 0);
     else if (key == EDX_KEY_LEFT || key == EDX_KEY_RIGHT)
-        move(view, model, 0, key == EDX_KEY_LEFT ? -1 : 1);
-    else if (key == '\t' || key == EDX_KEY_BACKTAB)
-        cycle(view, model, key == '\t');
-    else if (key >= '1' && key <= '9' && (size_t)(key - '1') < edx_picture_count(model))
-        choose(view, (size_t)(key - '1'));
+        edx_choice_move(view, model, 0, key == EDX_KEY_LEFT ? -1 : 1);
+    else if (key == 'n' || key == 'p')
+        edx_choice_step(view, model, key == 'n');
+    else if (key == 's')
+        edx_choice_switch(view, model);
+    else if (key >= '1' && key <= '9')
+        number(view, model, (size_t)(key - '1'));
     else
-        return command(view, key);
-    return EDX_ACT_NONE;
+        command(view, key);
+    return action_of(key);
 }

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define MAX_ALARMS 32
+#define MAX_FORECASTS 8
 
 typedef struct entry {
     edx_message *message; /* NULL: nothing */
@@ -18,6 +19,9 @@ struct edx_latest {
     edx_latched alarms[MAX_ALARMS];
     size_t n_alarms;
     bool rang;
+    double forecasts[MAX_FORECASTS];
+    size_t n_forecasts;
+    edx_head forecast_of; /* the message of the newest */
 };
 
 edx_latest *edx_latest_new(void)
@@ -188,6 +192,29 @@ static void drop_outdated(edx_latest *model)
     }
 }
 
+/* Notes what a new edx.trend forecasts; a repeat changes nothing. */
+static void note_forecast(edx_latest *model, const edx_trend_result *trend)
+{
+    const edx_head *head = &trend->head.head;
+    if (strcmp(head->acq, model->forecast_of.acq) != 0)
+        model->n_forecasts = 0;
+    else if (head->t <= model->forecast_of.t)
+        return;
+    model->forecast_of = *head;
+    if (!isfinite(trend->forecast.frames_needed))
+        return;
+    if (model->n_forecasts == MAX_FORECASTS)
+        memmove(model->forecasts, model->forecasts + 1,
+                --model->n_forecasts * sizeof *model->forecasts);
+    model->forecasts[model->n_forecasts++] = trend->forecast.frames_needed;
+}
+
+const double *edx_latest_forecasts(const edx_latest *model, size_t *n)
+{
+    *n = model->past[EDX_TREND].message ? 0 : model->n_forecasts;
+    return model->forecasts;
+}
+
 edx_status edx_latest_take(edx_latest *model, edx_message *message, edx_error *err)
 {
     const edx_node *body;
@@ -201,6 +228,8 @@ edx_status edx_latest_take(edx_latest *model, edx_message *message, edx_error *e
     }
     if (topic == EDX_ALARM)
         latch_all(model, &model->live[topic].result.as.alarm);
+    if (topic == EDX_TREND)
+        note_forecast(model, &model->live[topic].result.as.trend);
     drop_outdated(model);
     return EDX_OK;
 }

@@ -35,6 +35,10 @@ double edx_latest_age(const edx_latest *model, edx_result_topic topic, double no
  * not. */
 double edx_latest_behind(const edx_latest *model, edx_result_topic topic);
 
+/* The frames that the latest messages of edx.trend said are needed, oldest first, at most 8, of
+ * this acquisition; none while an earlier message is shown. */
+const double *edx_latest_forecasts(const edx_latest *model, size_t *n);
+
 typedef struct edx_latched {
     edx_alarm alarm; /* active as edxd said last */
     bool acknowledged;

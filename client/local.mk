@@ -5,6 +5,10 @@ libedxclient_la_LIBADD   = $(ZMQ_LIBS) $(JANSSON_LIBS) $(NCURSES_LIBS) -lm
 libedxclient_la_SOURCES  = \
 	client/canvas.c \
 	client/canvas.h \
+	client/chart.c \
+	client/chart.h \
+	client/choice.c \
+	client/choice.h \
 	client/feed.c \
 	client/feed.h \
 	client/json.c \
@@ -19,6 +23,7 @@ libedxclient_la_SOURCES  = \
 	client/monitor.h \
 	client/number.c \
 	client/number.h \
+	client/pages.h \
 	client/palette.c \
 	client/palette.h \
 	client/panel.c \
@@ -33,14 +38,26 @@ libedxclient_la_SOURCES  = \
 	client/request.h \
 	client/screen.c \
 	client/screen.h \
+	client/series.c \
+	client/series.h \
 	client/signals.c \
 	client/signals.h \
+	client/spectrum.c \
+	client/spectrum.h \
 	client/stream.c \
 	client/stream.h \
 	client/value.c \
 	client/value.h \
+	client/verdict.c \
+	client/verdict.h \
 	client/view.c \
-	client/view.h
+	client/view.h \
+	client/view_components.c \
+	client/view_help.c \
+	client/view_maps.c \
+	client/view_particles.c \
+	client/view_scree.c \
+	client/view_trend.c
 
 # The page's server; libwebsockets and zlib are for edxweb alone.
 if WEB

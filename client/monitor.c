@@ -15,7 +15,7 @@
 #define FASTEST_MS 50 /* and at most that often */
 #define ANSWER_S 5.0  /* for a history request */
 #define NOTE_S 6.0    /* how long a note stands */
-#define MAX_QUESTIONS 2u
+#define MAX_QUESTIONS 7u
 
 typedef struct monitor {
     edx_feed *feed;
@@ -38,7 +38,8 @@ static void note(monitor *m, const char *text)
 
 /* ---- history ---- */
 
-static const edx_result_topic with_history[MAX_QUESTIONS] = {EDX_MAPS, EDX_SPECTRUM};
+static const edx_result_topic with_history[MAX_QUESTIONS] = {
+    EDX_MAPS, EDX_SPECTRUM, EDX_PCA, EDX_NMF, EDX_PARTICLES, EDX_PROFILE, EDX_TREND};
 
 static edx_status ask(monitor *m, edx_result_topic topic, uint64_t frame, edx_error *err)
 {
@@ -62,36 +63,40 @@ static void go_live(monitor *m)
     m->view->past = false;
 }
 
-/* Asks for the topics as they were one frame before or after what is shown. */
-static void travel(monitor *m, bool earlier)
+/* Asks for what there is of the topics, as it was at a frame. */
+static edx_status ask_all(monitor *m, uint64_t frame, edx_error *err)
 {
-    edx_error err;
     edx_status status = EDX_OK;
-    const edx_result *maps = edx_latest_get(m->model, EDX_MAPS);
-    const edx_result *newest = edx_latest_get(m->model, EDX_STATUS);
-    if (m->n_asked || !maps || (!earlier && !m->view->past))
-        return;
-    /* edxd answers with what it kept at or before a frame: forward, the frame shown may lie back.
-     */
-    uint64_t frame = earlier ? edx_result_head_of(maps)->frame : m->frame;
-    if (earlier && frame == 0) {
-        note(m, "history: this is the first frame");
-        return;
-    }
-    if (!earlier && newest && frame + 1 >= edx_result_head_of(newest)->frame) {
-        go_live(m);
-        return;
-    }
-    m->frame = earlier ? frame - 1 : frame + 1;
     if (!m->control)
-        status = edx_caller_new(m->control_endpoint, &m->control, &err);
+        status = edx_caller_new(m->control_endpoint, &m->control, err);
     for (unsigned i = 0; !status && i < MAX_QUESTIONS; i++) {
-        status = ask(m, with_history[i], m->frame, &err);
+        if (!edx_latest_get(m->model, with_history[i]))
+            continue;
+        status = ask(m, with_history[i], frame, err);
         if (!status)
             m->asked[m->n_asked++] = with_history[i];
     }
+    m->frame = frame;
     m->asked_at = edx_monotonic();
-    if (status)
+    return status;
+}
+
+/* Shows the topics as they were one frame before or after what is shown. */
+static void travel(monitor *m, bool earlier)
+{
+    edx_error err;
+    const edx_result *shown = edx_latest_get(m->model, EDX_SPECTRUM);
+    const edx_result *newest = edx_latest_get(m->model, EDX_STATUS);
+    if (m->n_asked || !shown || (!earlier && !m->view->past))
+        return;
+    /* edxd answers with what it kept at or before a frame: forward, the frame shown may lie back.
+     */
+    uint64_t frame = earlier ? edx_result_head_of(shown)->frame : m->frame;
+    if (earlier && frame == 0)
+        note(m, "history: this is the first frame");
+    else if (!earlier && newest && frame + 1 >= edx_result_head_of(newest)->frame)
+        go_live(m);
+    else if (ask_all(m, earlier ? frame - 1 : frame + 1, &err))
         note(m, err.text);
 }
 

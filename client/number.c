@@ -78,3 +78,43 @@ const char *edx_number_span(char out[EDX_NUMBER], double seconds)
         snprintf(out, EDX_NUMBER, "%.1f h", seconds / 3600);
     return out;
 }
+
+const char *edx_number_percent(char out[EDX_NUMBER], double fraction, double sigma)
+{
+    return edx_number_pm(out, 100 * fraction, 100 * sigma);
+}
+
+const char *edx_number_signed(char out[EDX_NUMBER], double value, int decimals)
+{
+    if (isnan(value))
+        snprintf(out, EDX_NUMBER, NONE);
+    else
+        snprintf(out, EDX_NUMBER, "%+.*f", decimals, value);
+    return out;
+}
+
+const char *edx_number_small(char out[EDX_NUMBER], double value)
+{
+    if (isnan(value))
+        snprintf(out, EDX_NUMBER, NONE);
+    else
+        snprintf(out, EDX_NUMBER, "%.3g", value);
+    return out;
+}
+
+const char *edx_number_probability(char out[EDX_NUMBER], double p)
+{
+    if (!isfinite(p))
+        snprintf(out, EDX_NUMBER, "p unknown");
+    else if (p < 0.001)
+        snprintf(out, EDX_NUMBER, "p < 0.001");
+    else
+        snprintf(out, EDX_NUMBER, "p = %.*f", p < 0.1 ? 3 : 2, p);
+    return out;
+}
+
+double edx_number_step(double x)
+{
+    double power = pow(10, floor(log10(x)));
+    return x >= 5 * power ? 5 * power : x >= 2 * power ? 2 * power : power;
+}

@@ -11,6 +11,11 @@ static const uint32_t cividis[LEVELS] = {0x00224e, 0x002e6c, 0x1e3a6f, 0x35456c,
                                          0x666970, 0x757575, 0x848279, 0x948e77, 0xa59c74, 0xb7a96e,
                                          0xc8b866, 0xdbc75a, 0xeed649, 0xfee838};
 
+/* PuOr (ColorBrewer), purple to orange, at 16 equal steps. */
+static const uint32_t puor[LEVELS] = {0x2d004b, 0x461a6e, 0x5e3a91, 0x786baa, 0x9484b9, 0xb0a8cf,
+                                      0xcac9e2, 0xe2e1ee, 0xf8eee2, 0xfcdcb4, 0xfdc57f, 0xf2a746,
+                                      0xe28a1d, 0xc76c0a, 0xa35406, 0x7f3b08};
+
 static const uint32_t glyphs_16[] = {0xb7, 0x2591, 0x2592, 0x2593, 0x2588};
 
 edx_depth edx_depth_guess(const char *colorterm, const char *term)
@@ -48,16 +53,23 @@ edx_colour edx_palette_role(edx_depth depth, edx_role role)
     static const struct {
         uint32_t rgb, of_256, of_16;
     } roles[EDX_ROLES] = {
-        [EDX_FAINT] = {0x808890, 245, 8}, [EDX_ACCENT] = {0x2f81f7, 33, 6},
-        [EDX_GOOD] = {0x2da44e, 35, 2},   [EDX_WARN] = {0xc08a00, 136, 3},
-        [EDX_BAD] = {0xe5484d, 167, 1},   [EDX_PLOT] = {0x2f81f7, 33, 6},
-        [EDX_BAR] = {0x1d3557, 24, 4},    [EDX_INK] = {0xf1f5fa, 255, 15},
+        [EDX_FAINT] = {0x808890, 245, 8},   [EDX_ACCENT] = {0x2f81f7, 33, 6},
+        [EDX_GOOD] = {0x2da44e, 35, 2},     [EDX_WARN] = {0xc08a00, 136, 3},
+        [EDX_BAD] = {0xe5484d, 167, 1},     [EDX_PLOT] = {0x2f81f7, 33, 6},
+        [EDX_BAR] = {0x1d3557, 24, 4},      [EDX_INK] = {0xf1f5fa, 255, 15},
+        [EDX_SERIES_1] = {0x2f81f7, 33, 6}, [EDX_SERIES_2] = {0xd98200, 172, 3},
+        [EDX_SERIES_3] = {0x1a9e73, 36, 2}, [EDX_SERIES_4] = {0xc069a5, 169, 5},
     };
     if (role == EDX_TEXT || depth == EDX_MONO)
         return EDX_COLOUR_DEFAULT;
     if (depth == EDX_16)
         return EDX_COLOUR_16(roles[role].of_16);
     return depth == EDX_256 ? EDX_COLOUR_256(roles[role].of_256) : EDX_COLOUR_RGB(roles[role].rgb);
+}
+
+edx_role edx_palette_series(uint64_t i)
+{
+    return (edx_role)(EDX_SERIES_1 + i % (EDX_ROLES - EDX_SERIES_1));
 }
 
 int edx_palette_levels(edx_depth depth)
@@ -86,15 +98,25 @@ static uint32_t fade_to_grey(uint32_t rgb, uint32_t fade)
     return out;
 }
 
-edx_colour edx_palette_map(edx_depth depth, int level, int fade)
+static edx_colour colour_of(edx_depth depth, const uint32_t *table, int level, int fade)
 {
     int last = edx_palette_levels(depth) - 1;
     uint32_t l = (uint32_t)(level < 0 ? 0 : level > last ? last : level);
     if (depth == EDX_TRUECOLOUR)
-        return EDX_COLOUR_RGB(fade_to_grey(cividis[l], (uint32_t)fade));
+        return EDX_COLOUR_RGB(fade_to_grey(table[l], (uint32_t)fade));
     if (depth == EDX_256)
         return EDX_COLOUR_256(GREY_RAMP + 3 + l * (GREY_STEPS - 4) / (LEVELS - 1));
     return EDX_COLOUR_DEFAULT;
+}
+
+edx_colour edx_palette_map(edx_depth depth, int level, int fade)
+{
+    return colour_of(depth, cividis, level, fade);
+}
+
+edx_colour edx_palette_signed(edx_depth depth, int level, int fade)
+{
+    return colour_of(depth, puor, level, fade);
 }
 
 uint32_t edx_palette_glyph(edx_depth depth, int level)

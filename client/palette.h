@@ -29,12 +29,18 @@ typedef enum edx_role {
     EDX_WARN,
     EDX_BAD,
     EDX_PLOT,
-    EDX_BAR, /* ground of the top line */
-    EDX_INK, /* words on that ground */
+    EDX_BAR,      /* ground of the top line */
+    EDX_INK,      /* words on that ground */
+    EDX_SERIES_1, /* curves, told apart by people of every colour vision */
+    EDX_SERIES_2,
+    EDX_SERIES_3,
+    EDX_SERIES_4,
     EDX_ROLES
 } edx_role;
 
 edx_colour edx_palette_role(edx_depth depth, edx_role role);
+/* The role of curve number i: four in turn. */
+edx_role edx_palette_series(uint64_t i);
 
 /* Steps of a map: 16 in colour, five glyphs at 16 colours, ten digits at mono. */
 int edx_palette_levels(edx_depth depth);
@@ -43,6 +49,8 @@ bool edx_palette_halves(edx_depth depth);
 /* The colour of a level of a map (truecolour: cividis, 256: greys). fade 0 to 4 takes its colour
  * away step by step, to grey of the same lightness; 256 colours have none to lose. */
 edx_colour edx_palette_map(edx_depth depth, int level, int fade);
+/* The same for values around zero (truecolour: PuOr). */
+edx_colour edx_palette_signed(edx_depth depth, int level, int fade);
 /* The glyph of a level at 16 colours and mono. */
 uint32_t edx_palette_glyph(edx_depth depth, int level);
 /* Black or white, whichever stands out from a colour of edx_palette_map. */
@@ -50,6 +58,7 @@ edx_colour edx_palette_contrast(edx_depth depth, edx_colour ground);
 
 #define EDX_FADE_ALL 4
 #define EDX_GLYPH_MISSING 0x2571u /* a slanting line */
+#define EDX_GLYPH_UNSURE 0x2573u  /* a cross: the uncertainty is as large as what is shown */
 #define EDX_GLYPH_UPPER 0x2580u   /* the upper half of a cell */
 
 #endif

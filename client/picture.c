@@ -27,13 +27,19 @@ static const edx_maps_result *maps_of(const edx_latest *model)
     return result ? &result->as.maps : NULL;
 }
 
+/* Kinds that every line has: intensity, fraction, denoised fraction. */
+static size_t kinds_of(const edx_maps_result *maps)
+{
+    return maps->denoised_fraction.ndim == 3 ? 3 : maps->atomic_fraction.ndim == 3 ? 2 : 1;
+}
+
 size_t edx_picture_count(const edx_latest *model)
 {
     const edx_maps_result *maps = maps_of(model);
     if (!maps)
         return BASICS;
-    size_t kinds = maps->denoised_fraction.ndim == 3 ? 3 : maps->atomic_fraction.ndim == 3 ? 2 : 1;
-    return BASICS + kinds * maps->n;
+    return BASICS + kinds_of(maps) * maps->n + (maps->atoms.ndim == 3 ? maps->n : 0) +
+           (maps->mass_thickness.ndim == 2) + (maps->exposure.ndim == 2);
 }
 
 /* A two-dimensional array, or plane number plane of a three-dimensional one. */
@@ -80,7 +86,7 @@ static edx_picture of_line(const edx_maps_result *maps, uint32_t kind, uint32_t 
     const edx_array *values[] = {&maps->intensity, &maps->atomic_fraction,
                                  &maps->denoised_fraction};
     const edx_array *sigma[] = {&maps->sigma, &maps->fraction_sigma, &maps->denoised_sigma};
-    edx_picture picture = {.topic = EDX_MAPS, .factor = kind ? 100 : 1};
+    edx_picture picture = {.topic = EDX_MAPS, .factor = kind ? 100 : 1, .suppressed = kind > 0};
     picture.unit = kind ? "at.%" : "counts";
     snprintf(picture.name, sizeof picture.name, "%s%s", kind ? maps->elements[i] : maps->lines[i],
              kind == 2 ? " denoised"
@@ -88,6 +94,24 @@ static edx_picture of_line(const edx_maps_result *maps, uint32_t kind, uint32_t 
                        : "");
     set_values(&picture, values[kind], i);
     set_sigma(&picture, sigma[kind]);
+    return picture;
+}
+
+/* What comes after the kinds, index from 0: atoms, thickness, exposure. */
+static edx_picture extra(const edx_maps_result *maps, size_t index)
+{
+    size_t atoms = maps->atoms.ndim == 3 ? maps->n : 0;
+    bool thickness = index == atoms && maps->mass_thickness.ndim == 2;
+    edx_picture picture = {.topic = EDX_MAPS, .factor = 1};
+    if (index < atoms) {
+        snprintf(picture.name, sizeof picture.name, "%s atoms", maps->elements[index]);
+        picture.unit = "per pixel";
+        set_values(&picture, &maps->atoms, index);
+        return picture;
+    }
+    snprintf(picture.name, sizeof picture.name, thickness ? "thickness" : "exposure");
+    picture.unit = thickness ? "kg/m²" : "frames";
+    set_values(&picture, thickness ? &maps->mass_thickness : &maps->exposure, 0);
     return picture;
 }
 
@@ -103,23 +127,79 @@ static void set_step(edx_picture *picture, const edx_maps_result *maps)
                 : (double)NAN;
 }
 
+static void set_grid(edx_picture *picture, const edx_maps_result *maps)
+{
+    set_step(picture, maps);
+    if (maps && maps->exposure.ndim == 2 && maps->exposure.shape[0] == picture->rows &&
+        maps->exposure.shape[1] == picture->cols)
+        picture->exposure = maps->exposure;
+}
+
 edx_picture edx_picture_get(const edx_latest *model, size_t index)
 {
     const edx_maps_result *maps = maps_of(model);
     edx_picture picture;
-    if (index < BASICS || !maps || !maps->n || index >= edx_picture_count(model))
+    size_t by_line = maps ? kinds_of(maps) * maps->n : 0;
+    if (index < BASICS || !maps || index >= edx_picture_count(model))
         picture = basic(model, index > 0);
-    else
+    else if (index < BASICS + by_line)
         picture = of_line(maps, (uint32_t)((index - BASICS) / maps->n),
                           (uint32_t)((index - BASICS) % maps->n));
-    set_step(&picture, maps);
-    if (maps && maps->exposure.ndim == 2 && maps->exposure.shape[0] == picture.rows &&
-        maps->exposure.shape[1] == picture.cols)
-        picture.exposure = maps->exposure;
+    else
+        picture = extra(maps, index - BASICS - by_line);
+    set_grid(&picture, maps);
+    return picture;
+}
+
+bool edx_picture_is_denoised(const edx_latest *model, size_t index)
+{
+    const edx_maps_result *maps = maps_of(model);
+    return maps && maps->n && index >= BASICS && (index - BASICS) / maps->n == 2 &&
+           kinds_of(maps) == 3;
+}
+
+size_t edx_picture_denoised(const edx_latest *model, size_t index)
+{
+    const edx_maps_result *maps = maps_of(model);
+    if (!maps || !maps->n || index < BASICS || kinds_of(maps) < 3)
+        return index;
+    size_t kind = (index - BASICS) / maps->n;
+    return kind == 1 ? index + maps->n : kind == 2 ? index - maps->n : index;
+}
+
+static const edx_array *component_maps(const edx_latest *model, bool nmf)
+{
+    const edx_result *result = edx_latest_get(model, nmf ? EDX_NMF : EDX_PCA);
+    const edx_array *maps = !result ? NULL : nmf ? &result->as.nmf.maps : &result->as.pca.maps;
+    return maps && maps->ndim == 3 ? maps : NULL;
+}
+
+size_t edx_picture_components(const edx_latest *model, bool nmf)
+{
+    const edx_array *maps = component_maps(model, nmf);
+    return maps ? (size_t)maps->shape[0] : 0;
+}
+
+edx_picture edx_picture_component(const edx_latest *model, bool nmf, size_t index)
+{
+    const edx_array *maps = component_maps(model, nmf);
+    edx_picture picture = {.topic = nmf ? EDX_NMF : EDX_PCA,
+                           .factor = 1,
+                           .unit = nmf ? "counts" : "score",
+                           .around_zero = !nmf && index > 0};
+    snprintf(picture.name, sizeof picture.name, "%s %zu", nmf ? "NMF" : "PCA", index + 1);
+    if (maps)
+        set_values(&picture, maps, index);
+    set_grid(&picture, maps_of(model));
     return picture;
 }
 
 /* ---- what they hold ---- */
+
+edx_measure edx_picture_measure(const edx_picture *picture, edx_measure wanted)
+{
+    return picture->sigma.ndim || picture->poisson ? wanted : EDX_VALUE;
+}
 
 static double sigma_at(const edx_picture *picture, uint64_t index, double value)
 {
@@ -169,6 +249,20 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Sorts the values. */
+static void set_range(bool around_zero, double *values, size_t n, double range[2])
+{
+    qsort(values, n, sizeof *values, by_value);
+    range[0] = values[(size_t)(TAIL * (double)(n - 1))];
+    range[1] = values[n - 1 - (size_t)(TAIL * (double)(n - 1))];
+    if (around_zero) {
+        range[1] = fmax(fabs(range[0]), fabs(range[1]));
+        range[0] = -range[1];
+    }
+    if (!(range[1] > range[0]))
+        range[1] = range[0] + (range[0] != 0 ? fabs(range[0]) : 1);
+}
+
 void edx_picture_range(const edx_picture *picture, edx_measure measure, double range[2])
 {
     uint64_t pixels = picture->rows * picture->cols, step = pixels / SAMPLES + 1;
@@ -180,12 +274,7 @@ void edx_picture_range(const edx_picture *picture, edx_measure measure, double r
         if (!isnan(value))
             values[n++] = value;
     }
-    if (n) {
-        qsort(values, n, sizeof *values, by_value);
-        range[0] = values[(size_t)(TAIL * (double)(n - 1))];
-        range[1] = values[n - 1 - (size_t)(TAIL * (double)(n - 1))];
-        if (!(range[1] > range[0]))
-            range[1] = range[0] + (range[0] != 0 ? fabs(range[0]) : 1);
-    }
+    if (n)
+        set_range(picture->around_zero && measure == EDX_VALUE, values, n, range);
     free(values);
 }

@@ -7,9 +7,8 @@
 #include "client/number.h"
 
 #define WHOLE_ZOOM_AT_LEAST 0.75 /* of the largest zoom that fits */
+#define UNSURE 3                 /* the class of sigma that hides a value */
 #define BAR_LEGEND 16            /* columns of the colour bar */
-#define XRAYS_FROM_EV 100.0      /* below, an axis that starts under 0 has its strobe peak */
-#define EIGHTH 0x2580u           /* one to eight eighths of a cell from below: 0x2581 to 0x2588 */
 #define LEFT_EIGHTHS 0x2590u     /* from the left: 0x258f (one) to 0x2588 (eight) */
 
 /* ---- fitting ---- */
@@ -28,8 +27,10 @@ static double aspect(const edx_picture *picture)
 
 edx_map edx_map_fit(const edx_picture *picture, edx_measure measure, edx_area area, edx_depth depth)
 {
-    edx_map map = {.picture = *picture, .measure = measure, .area = {area.row, area.col, 0, 0}};
-    edx_picture_range(picture, measure, map.range);
+    edx_map map = {.picture = *picture,
+                   .measure = edx_picture_measure(picture, measure),
+                   .area = {area.row, area.col, 0, 0}};
+    edx_picture_range(picture, map.measure, map.range);
     if (!picture->rows)
         return map;
     double rows = (double)picture->rows * aspect(picture), cols = (double)picture->cols;
@@ -70,15 +71,21 @@ static int level_of(const edx_map *map, edx_depth depth, double value)
     return level < 0 ? 0 : level >= levels ? levels - 1 : level;
 }
 
-/* Values that their sigma swamps lose their colour: four classes. */
-static int fade_of(const edx_map *map, int y, int x)
+/* The class of a sample's sigma as a part of the range: 0 for less than an eighth, to 3 for half of
+ * it and more. */
+static int class_of(const edx_map *map, int y, int x)
 {
-    if (map->faded)
-        return EDX_FADE_ALL;
-    if (map->measure != EDX_VALUE)
+    if (map->measure != EDX_VALUE || !map->picture.suppressed || y >= map->samples)
         return 0;
-    double sigma = sample(map, EDX_SIGMA, y, x) / (map->range[1] - map->range[0]);
-    return !(sigma >= 0.0625) ? 0 : sigma < 0.125 ? 1 : sigma < 0.25 ? 2 : 3;
+    double part = sample(map, EDX_SIGMA, y, x) / (map->range[1] - map->range[0]);
+    return !(part < 0.5) ? UNSURE : part < 0.125 ? 0 : part < 0.25 ? 1 : 2;
+}
+
+static edx_colour colour_of(const edx_map *map, edx_depth depth, int level, int fade)
+{
+    bool around_zero = map->picture.around_zero && map->measure == EDX_VALUE;
+    return around_zero ? edx_palette_signed(depth, level, fade)
+                       : edx_palette_map(depth, level, fade);
 }
 
 /* The colour of a sample, DEFAULT where it is missing or below the map. */
@@ -89,8 +96,8 @@ static edx_colour colour_at(const edx_map *map, edx_depth depth, int y, int x)
     double value = sample(map, map->measure, y, x);
     if (isnan(value))
         return EDX_COLOUR_DEFAULT;
-    int fade = depth == EDX_TRUECOLOUR ? fade_of(map, y, x) : 0;
-    return edx_palette_map(depth, level_of(map, depth, value), fade);
+    int fade = map->faded ? EDX_FADE_ALL : class_of(map, y, x);
+    return colour_of(map, depth, level_of(map, depth, value), fade);
 }
 
 static void hatch(edx_canvas *canvas, int row, int col)
@@ -115,6 +122,10 @@ static void draw_halves(const edx_map *map, edx_canvas *canvas, int y, int x)
         *cell = (edx_cell){.glyph = EDX_GLYPH_UPPER, .fg = upper};
     else
         *cell = (edx_cell){.glyph = EDX_GLYPH_UPPER, .fg = upper, .bg = lower};
+    if (canvas->depth == EDX_256 && cell->bg &&
+        class_of(map, 2 * y, x) + class_of(map, 2 * y + 1, x) == 2 * UNSURE)
+        *cell = (edx_cell){
+            .glyph = EDX_GLYPH_UNSURE, .fg = edx_palette_contrast(EDX_256, upper), .bg = upper};
 }
 
 static void draw_glyph(const edx_map *map, edx_canvas *canvas, int y, int x)
@@ -125,8 +136,12 @@ static void draw_glyph(const edx_map *map, edx_canvas *canvas, int y, int x)
         hatch(canvas, row, col);
         return;
     }
-    uint32_t glyph = edx_palette_glyph(canvas->depth, level_of(map, canvas->depth, value));
-    edx_canvas_put(canvas, row, col, glyph, map->faded ? EDX_FAINT : EDX_TEXT);
+    int unsure = class_of(map, y, x);
+    uint32_t glyph = unsure < UNSURE
+                         ? edx_palette_glyph(canvas->depth, level_of(map, canvas->depth, value))
+                     : canvas->depth == EDX_MONO ? '?'
+                                                 : EDX_GLYPH_UNSURE;
+    edx_canvas_put(canvas, row, col, glyph, map->faded || unsure > 1 ? EDX_FAINT : EDX_TEXT);
 }
 
 void edx_map_draw(const edx_map *map, edx_canvas *canvas)
@@ -177,18 +192,11 @@ static int draw_colours(const edx_map *map, edx_canvas *canvas, int row, int col
         if (edx_palette_halves(canvas->depth))
             *cell = (edx_cell){
                 .glyph = ' ',
-                .bg = edx_palette_map(canvas->depth, level, map->faded ? EDX_FADE_ALL : 0)};
+                .bg = colour_of(map, canvas->depth, level, map->faded ? EDX_FADE_ALL : 0)};
         else
             edx_canvas_put(canvas, row, col + i, edx_palette_glyph(canvas->depth, level), EDX_TEXT);
     }
     return width;
-}
-
-/* The largest of 1, 2, 5 × 10^n that is not above x. */
-static double round_length(double x)
-{
-    double power = pow(10, floor(log10(x)));
-    return x >= 5 * power ? 5 * power : x >= 2 * power ? 2 * power : power;
 }
 
 static void draw_scale(const edx_map *map, edx_canvas *canvas, edx_area area)
@@ -197,7 +205,7 @@ static void draw_scale(const edx_map *map, edx_canvas *canvas, edx_area area)
     if (!(cell_nm > 0) || area.cols < 12)
         return;
     char text[EDX_NUMBER];
-    double nm = round_length(cell_nm * fmin(map->area.cols / 2.0, area.cols - 9));
+    double nm = edx_number_step(cell_nm * fmin(map->area.cols / 2.0, area.cols - 9));
     int width = (int)lround(nm / cell_nm);
     snprintf(text, sizeof text, " %g nm", nm);
     if (width < 2 || width + edx_text_width(text) > area.cols)
@@ -227,68 +235,6 @@ void edx_map_legend(const edx_map *map, edx_canvas *canvas, edx_area area)
                                  edx_number(text, map->range[1]),
                                  edx_picture_unit(&map->picture, map->measure));
     draw_scale(map, canvas, (edx_area){area.row, col + 3, 1, end - col - 3});
-}
-
-/* ---- spectrum ---- */
-
-/* The mean counts of the channels under column x of width, from channel first on. */
-static double column(const edx_array *sum, uint64_t first, int x, int width)
-{
-    uint64_t from, to;
-    double total = 0;
-    span(sum->shape[0] - first, x, width, &from, &to);
-    for (uint64_t i = from; i < to; i++)
-        total += edx_array_get(sum, first + i);
-    return total / (double)(to - from);
-}
-
-static uint64_t first_channel(const edx_spectrum_result *spectrum)
-{
-    double channel = (XRAYS_FROM_EV - spectrum->offset_eV) / spectrum->scale_eV;
-    if (!(spectrum->offset_eV < 0) || !(channel > 0) || channel >= (double)spectrum->sum.shape[0])
-        return 0;
-    return (uint64_t)ceil(channel);
-}
-
-static void draw_column(edx_canvas *canvas, int bottom, int col, int eighths)
-{
-    for (int row = bottom; eighths > 0; row--, eighths -= 8)
-        edx_canvas_put(canvas, row, col, EIGHTH + (uint32_t)(eighths < 8 ? eighths : 8), EDX_PLOT);
-}
-
-static void draw_axis(edx_canvas *canvas, edx_area area, double low_keV, double high_keV)
-{
-    double step = round_length((high_keV - low_keV) / 3);
-    for (double keV = ceil(low_keV / step) * step; keV <= high_keV; keV += step) {
-        int x = (int)((keV - low_keV) / (high_keV - low_keV) * area.cols);
-        char text[EDX_NUMBER];
-        snprintf(text, sizeof text, "%g", fabs(keV) < step / 2 ? 0 : keV);
-        if (x + edx_text_width(text) <= area.cols - 4)
-            edx_canvas_text(canvas, area.row, area.col + x, 8, EDX_FAINT, text);
-    }
-    edx_canvas_right(canvas, area.row, area.col + area.cols, EDX_FAINT, "keV");
-}
-
-void edx_spectrum_draw(const edx_spectrum_result *spectrum, edx_canvas *canvas, edx_area area)
-{
-    const edx_array *sum = &spectrum->sum;
-    if (sum->ndim != 1 || sum->shape[0] == 0 || area.rows < 3 || !(spectrum->scale_eV > 0))
-        return;
-    uint64_t first = first_channel(spectrum);
-    double highest = 0, low = spectrum->offset_eV + (double)first * spectrum->scale_eV;
-    for (int x = 0; x < area.cols; x++)
-        highest = fmax(highest, column(sum, first, x, area.cols));
-    char text[EDX_NUMBER];
-    edx_canvas_printf(canvas, area.row, area.col, area.cols, EDX_FAINT,
-                      "sum spectrum, square root, to %s counts a channel",
-                      edx_number(text, highest));
-    int height = area.rows - 2;
-    for (int x = 0; x < area.cols && highest > 0; x++) {
-        double part = sqrt(fmax(column(sum, first, x, area.cols), 0) / highest);
-        draw_column(canvas, area.row + height, area.col + x, (int)lround(part * height * 8));
-    }
-    draw_axis(canvas, (edx_area){area.row + area.rows - 1, area.col, 1, area.cols}, low / 1e3,
-              (low + (double)(sum->shape[0] - first) * spectrum->scale_eV) / 1e3);
 }
 
 /* ---- bar ---- */

@@ -1,4 +1,4 @@
-/* Drawings in cells: a map with its colour bar and scale bar, a spectrum. */
+/* Drawings in cells: a map with its colour bar and scale bar, a bar. */
 #ifndef EDX_CLIENT_PLOT_H
 #define EDX_CLIENT_PLOT_H
 
@@ -18,15 +18,13 @@ typedef struct edx_map {
 /* Fits the picture into area at its true aspect, whole cells per pixel where that costs little. */
 edx_map edx_map_fit(const edx_picture *picture, edx_measure measure, edx_area area,
                     edx_depth depth);
-/* Missing pixels are hatched. */
+/* Missing pixels are hatched. Those whose sigma is a large part of the range turn grey, or are
+ * crossed out where there is no colour to lose. */
 void edx_map_draw(const edx_map *map, edx_canvas *canvas);
 /* Marks the pixel. */
 void edx_map_cursor(const edx_map *map, edx_canvas *canvas, uint64_t row, uint64_t col);
 /* "0 [colours] 124 counts   |---| 4 nm" in one row. */
 void edx_map_legend(const edx_map *map, edx_canvas *canvas, edx_area area);
-
-/* The sum spectrum, square root over energy. */
-void edx_spectrum_draw(const edx_spectrum_result *spectrum, edx_canvas *canvas, edx_area area);
 
 /* A bar of width columns filled to part (0 to 1). */
 void edx_bar_draw(edx_canvas *canvas, int row, int col, int width, double part, edx_role role);

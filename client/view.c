@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "client/number.h"
-#include "client/panel.h"
-#include "client/plot.h"
+#include "client/pages.h"
 
 #define STATUS_PERIOD 1.0 /* s: edx.status comes at least that often */
 #define STALE_PERIODS 2
@@ -14,56 +13,23 @@
 #define TALL_ROWS 36
 #define PANEL 22
 #define WIDE_PANEL 32
-#define SPECTRUM_ROWS 9
+#define BADGE_COLS 8 /* the shortest badge and the blank before it */
 
 /* Where everything goes, from the size of the canvas. */
 typedef struct layout {
-    edx_area tabs, map, legend, readout, spectrum, panel, alarms;
+    edx_area tabs, body, panel, alarms;
     int hints; /* the last row */
 } layout;
 
 static layout lay_out(const edx_canvas *canvas)
 {
     int panel = canvas->cols >= WIDE_COLS ? WIDE_PANEL : PANEL, left = canvas->cols - panel - 2;
-    bool tall = canvas->rows >= TALL_ROWS;
-    int alarms = tall ? 3 : 1, spectrum = tall ? SPECTRUM_ROWS : 0;
-    int map = canvas->rows - 2 - 2 - spectrum - alarms - 1, row = 2;
+    int alarms = canvas->rows >= TALL_ROWS ? 3 : 1, rows = canvas->rows - 2 - alarms - 1;
     layout l = {.tabs = {1, 0, 1, canvas->cols}, .hints = canvas->rows - 1};
-    l.map = (edx_area){row, 0, map, left};
-    l.panel = (edx_area){row, left + 2, map + 2 + spectrum, panel};
-    l.legend = (edx_area){row += map, 0, 1, left};
-    l.readout = (edx_area){row += 1, 0, 1, left};
-    l.spectrum = (edx_area){row += 1, 0, spectrum, left};
-    l.alarms = (edx_area){row + spectrum, 0, alarms, canvas->cols};
+    l.body = (edx_area){2, 0, rows, left};
+    l.panel = (edx_area){2, left + 2, rows, panel};
+    l.alarms = (edx_area){2 + rows, 0, alarms, canvas->cols};
     return l;
-}
-
-/* ---- choices ---- */
-
-size_t edx_view_shown(const edx_view *view, const edx_latest *model)
-{
-    size_t count = edx_picture_count(model);
-    if (view->chosen)
-        return view->selected < count ? view->selected : count - 1;
-    for (size_t i = 0; i < count; i++)
-        if (edx_picture_get(model, i).rows)
-            return i;
-    return 0;
-}
-
-edx_picture edx_view_picture(const edx_view *view, const edx_latest *model)
-{
-    return edx_picture_get(model, edx_view_shown(view, model));
-}
-
-void edx_view_cursor(const edx_view *view, const edx_picture *picture, uint64_t cursor[2])
-{
-    const uint64_t size[2] = {picture->rows, picture->cols};
-    for (int i = 0; i < 2; i++) {
-        cursor[i] = view->has_cursor ? view->cursor[i] : size[i] / 2;
-        if (cursor[i] >= size[i])
-            cursor[i] = size[i] ? size[i] - 1 : 0;
-    }
 }
 
 double edx_view_stale(const edx_view *view, const edx_latest *model, edx_result_topic topic)
@@ -86,14 +52,14 @@ static void draw_badge(const edx_view *view, const edx_latest *model, double sta
                        edx_canvas *canvas)
 {
     char text[64], span[EDX_NUMBER];
-    const edx_result *maps = edx_latest_get(model, EDX_MAPS);
+    const edx_result *shown = edx_latest_get(model, edx_choice_topic(view, model));
     edx_role role = EDX_INK;
     if (stale > 0) {
         snprintf(text, sizeof text, " STALE %s ", edx_number_span(span, floor(stale)));
         role = EDX_BAD;
-    } else if (view->past && maps) {
+    } else if (view->past && shown) {
         snprintf(text, sizeof text, " HISTORY frame %llu ",
-                 (unsigned long long)edx_result_head_of(maps)->frame);
+                 (unsigned long long)edx_result_head_of(shown)->frame);
     } else {
         snprintf(text, sizeof text, view->frozen ? " FROZEN " : " live ");
     }
@@ -101,6 +67,24 @@ static void draw_badge(const edx_view *view, const edx_latest *model, double sta
     edx_canvas_right(canvas, 0, canvas->cols, role, text);
     for (int i = 0; role == EDX_BAD && i < width; i++)
         edx_canvas_at(canvas, 0, canvas->cols - 1 - i)->attr |= EDX_REVERSE;
+}
+
+/* The names of the pages end where the shortest badge begins; a longer one covers them. Returns the
+ * column where they begin. */
+static int draw_pages(const edx_view *view, edx_canvas *canvas)
+{
+    int end = canvas->cols - BADGE_COLS, col = end;
+    for (int i = 0; i < EDX_PAGES; i++)
+        col -= edx_text_width(edx_page_name((edx_page)i)) + 2;
+    for (int i = 0, at = col; i < EDX_PAGES; i++) {
+        const char *name = edx_page_name((edx_page)i);
+        int width = edx_text_width(name) + 2;
+        edx_canvas_text(canvas, 0, at + 1, width, EDX_INK, name);
+        for (int k = 0; i == (int)view->page && k < width; k++)
+            edx_canvas_at(canvas, 0, at + k)->attr ^= EDX_REVERSE;
+        at += width;
+    }
+    return col;
 }
 
 static void draw_top(const edx_view *view, const edx_latest *model, double stale,
@@ -116,32 +100,43 @@ static void draw_top(const edx_view *view, const edx_latest *model, double stale
         return;
     }
     const edx_status_result *status = &result->as.status;
-    edx_canvas_printf(canvas, 0, 1, canvas->cols - 26, EDX_INK, "edx   %s %s   %s",
-                      state_mark(status->state), edx_state_name(status->state),
-                      status->head.head.acq);
+    int end = draw_pages(view, canvas);
+    edx_canvas_printf(canvas, 0, 1, end - 2, EDX_INK, "%s %s %s", state_mark(status->state),
+                      edx_state_name(status->state), status->head.head.acq);
     draw_badge(view, model, stale, canvas);
 }
 
-/* Width of the tabs from first to last. */
-static int tabs_width(const edx_latest *model, size_t first, size_t last)
+/* ---- the page's items ---- */
+
+static int tab_text(const edx_view *view, const edx_latest *model, size_t i, char out[64])
 {
+    char name[EDX_ITEM_NAME];
+    edx_choice_name(view, model, i, name);
+    if (i < 9)
+        snprintf(out, 64, "%zu %s", i + 1, name);
+    else
+        snprintf(out, 64, "· %s", name);
+    return edx_text_width(out) + 2;
+}
+
+/* Width of the tabs from first to last. */
+static int tabs_width(const edx_view *view, const edx_latest *model, size_t first, size_t last)
+{
+    char text[64];
     int width = 0;
     for (size_t i = first; i <= last; i++)
-        width += edx_text_width(edx_picture_get(model, i).name) + 4;
+        width += tab_text(view, model, i, text);
     return width;
 }
 
 /* One tab; returns its width. */
-static int draw_tab(const edx_latest *model, size_t i, bool chosen, edx_canvas *canvas, int row,
-                    int col, int width)
+static int draw_tab(const edx_view *view, const edx_latest *model, size_t i, edx_canvas *canvas,
+                    int row, int col, int width)
 {
-    char text[48];
-    edx_picture picture = edx_picture_get(model, i);
-    if (i < 9)
-        snprintf(text, sizeof text, "%zu %s", i + 1, picture.name);
-    else
-        snprintf(text, sizeof text, "· %s", picture.name);
-    edx_role role = chosen ? EDX_ACCENT : picture.rows ? EDX_TEXT : EDX_FAINT;
+    char text[64];
+    bool chosen = i == edx_choice_item(view, model);
+    tab_text(view, model, i, text);
+    edx_role role = chosen ? EDX_ACCENT : edx_choice_there(view, model, i) ? EDX_TEXT : EDX_FAINT;
     int used = edx_canvas_text(canvas, row, col + 1, width - 1, role, text);
     edx_canvas_put(canvas, row, col, ' ', role);
     edx_canvas_put(canvas, row, col + used + 1, ' ', role);
@@ -150,65 +145,53 @@ static int draw_tab(const edx_latest *model, size_t i, bool chosen, edx_canvas *
     return used + 2;
 }
 
+/* What is chosen beside the item: "denoised (s)  value (u)  frame 71". */
+static void describe(const edx_view *view, const edx_latest *model, char *out, size_t size)
+{
+    edx_picture picture = edx_choice_picture(view, model);
+    const edx_result *result = edx_latest_get(model, edx_choice_topic(view, model));
+    size_t item = edx_choice_item(view, model);
+    char source[32] = "", measure[16] = "", frame[32] = "";
+    if (view->page == EDX_PAGE_MAPS && edx_picture_denoised(model, item) != item)
+        snprintf(source, sizeof source, "%s (s)  ",
+                 edx_picture_is_denoised(model, item) ? "denoised" : "raw");
+    else if (view->page == EDX_PAGE_PARTICLES && edx_choice_particle(view, model))
+        snprintf(source, sizeof source, "%s (s)  ",
+                 edx_estimator_name(edx_choice_source(view, model)));
+    else if (view->page == EDX_PAGE_COMPONENTS)
+        snprintf(source, sizeof source, "%s (s)  ", edx_choice_pca(view, model) ? "PCA" : "NMF");
+    if (view->page == EDX_PAGE_MAPS || view->page == EDX_PAGE_TREND)
+        snprintf(measure, sizeof measure, "%s (u)  ",
+                 edx_measure_name(view->page == EDX_PAGE_TREND
+                                      ? view->measure
+                                      : edx_picture_measure(&picture, view->measure)));
+    if (result)
+        snprintf(frame, sizeof frame, "frame %llu",
+                 (unsigned long long)edx_result_head_of(result)->frame);
+    snprintf(out, size, "%s%s%s", source, measure, frame);
+}
+
+static const char *title(edx_page page)
+{
+    return page == EDX_PAGE_TREND   ? " composition, drift, damage, forecast"
+           : page == EDX_PAGE_SCREE ? " eigenvalues of the scaled counts"
+                                    : "";
+}
+
 static void draw_tabs(const edx_view *view, const edx_latest *model, edx_canvas *canvas,
                       edx_area area)
 {
-    char text[48];
-    size_t count = edx_picture_count(model), first = 0, shown = edx_view_shown(view, model);
-    edx_picture picture = edx_view_picture(view, model);
-    const edx_result *result = edx_latest_get(model, picture.topic);
+    char text[128];
+    size_t count = edx_choice_count(view, model), first = 0, shown = edx_choice_item(view, model);
     int end = area.cols;
-    snprintf(text, sizeof text, "%s%s", edx_measure_name(view->measure), " (u)");
-    if (result)
-        snprintf(text, sizeof text, "%s (u)  frame %llu", edx_measure_name(view->measure),
-                 (unsigned long long)edx_result_head_of(result)->frame);
+    describe(view, model, text, sizeof text);
     edx_canvas_right(canvas, area.row, end, EDX_FAINT, text);
     end -= edx_text_width(text) + 1;
-    while (first < shown && tabs_width(model, first, shown) > end)
+    edx_canvas_text(canvas, area.row, area.col, end, EDX_ACCENT, title(view->page));
+    while (first < shown && tabs_width(view, model, first, shown) > end)
         first++;
     for (int col = area.col; first < count && col + 4 < end; first++)
-        col += draw_tab(model, first, first == shown, canvas, area.row, col, end - col);
-}
-
-/* ---- map ---- */
-
-static void draw_readout(const edx_view *view, const edx_picture *picture, edx_canvas *canvas,
-                         edx_area area)
-{
-    char text[EDX_NUMBER], frames[EDX_NUMBER] = "";
-    uint64_t at[2];
-    if (!picture->rows)
-        return;
-    edx_view_cursor(view, picture, at);
-    double value = edx_picture_at(picture, EDX_VALUE, at[0], at[1]);
-    double sigma = edx_picture_at(picture, EDX_SIGMA, at[0], at[1]);
-    double exposure = edx_picture_exposure(picture, at[0], at[1]);
-    bool certain = picture->sigma.ndim || picture->poisson;
-    if (!isnan(exposure))
-        snprintf(frames, sizeof frames, " (n = %.0f)", exposure);
-    edx_canvas_printf(
-        canvas, area.row, area.col, area.cols, EDX_TEXT, "y %llu x %llu  %s: %s%s%s%s",
-        (unsigned long long)at[0], (unsigned long long)at[1], picture->name,
-        isnan(value) ? "missing"
-        : certain    ? edx_number_pm(text, value, sigma)
-                     : edx_number(text, value),
-        isnan(value) || !*picture->unit ? "" : " ", isnan(value) ? "" : picture->unit, frames);
-}
-
-static void draw_map(const edx_view *view, const edx_latest *model, edx_canvas *canvas,
-                     const layout *l)
-{
-    edx_picture picture = edx_view_picture(view, model);
-    edx_map map = edx_map_fit(&picture, view->measure, l->map, canvas->depth);
-    map.faded = edx_view_stale(view, model, picture.topic) > 0;
-    edx_map_draw(&map, canvas);
-    if (picture.rows) {
-        uint64_t at[2];
-        edx_view_cursor(view, &picture, at);
-        edx_map_cursor(&map, canvas, at[0], at[1]);
-    }
-    edx_map_legend(&map, canvas, l->legend);
-    draw_readout(view, &picture, canvas, l->readout);
+        col += draw_tab(view, model, first, canvas, area.row, col, end - col);
 }
 
 /* ---- bottom ---- */
@@ -253,37 +236,7 @@ static void draw_hints(const edx_view *view, size_t waiting, edx_canvas *canvas,
     else
         edx_canvas_text(
             canvas, row, 0, canvas->cols, EDX_FAINT,
-            "1-9 Tab map   u uncertainty   arrows cursor   [ ] history   space freeze   ?");
-}
-
-static void draw_help(edx_canvas *canvas)
-{
-    static const char *const lines[] = {
-        "",
-        "  1-9        choose a map",
-        "  Tab        the next map, Shift-Tab the one before",
-        "  u          value, uncertainty, signal to noise",
-        "  arrows     move the cursor",
-        "  [ ]        one frame back, one forward; l: live again",
-        "  space      freeze, go on",
-        "  a          acknowledge the alarms",
-        "  ?          this page, or back",
-        "  q          quit",
-        "",
-        "  Hatched: missing. Pale: the uncertainty is as large",
-        "  as what is shown. No colour at all: stale.",
-        "",
-    };
-    int n = (int)(sizeof lines / sizeof *lines), width = 58;
-    int row = (canvas->rows - n) / 2, col = (canvas->cols - width) / 2;
-    for (int i = 0; i < n; i++) {
-        for (int x = 0; x < width; x++)
-            *edx_canvas_at(canvas, row + i, col + x) = (edx_cell){.glyph = ' '};
-        edx_canvas_ground(canvas, (edx_area){row + i, col, 1, width}, EDX_BAR);
-        for (int x = 0; x < width; x++)
-            edx_canvas_put(canvas, row + i, col + x, ' ', EDX_INK);
-        edx_canvas_text(canvas, row + i, col, width, EDX_INK, lines[i]);
-    }
+            "Tab views  1-9 map  u uncertainty  s source  arrows  [ ] history  space freeze ?");
 }
 
 /* ---- the whole ---- */
@@ -298,21 +251,23 @@ static void draw_too_small(edx_canvas *canvas)
 
 void edx_view_draw(const edx_view *view, const edx_latest *model, edx_canvas *canvas)
 {
+    static void (*const pages[EDX_PAGES])(const edx_page_frame *) = {
+        [EDX_PAGE_MAPS] = edx_page_maps,   [EDX_PAGE_PARTICLES] = edx_page_particles,
+        [EDX_PAGE_TREND] = edx_page_trend, [EDX_PAGE_COMPONENTS] = edx_page_components,
+        [EDX_PAGE_SCREE] = edx_page_scree,
+    };
     edx_canvas_clear(canvas);
     if (canvas->rows < EDX_MIN_ROWS || canvas->cols < EDX_MIN_COLS) {
         draw_too_small(canvas);
         return;
     }
     layout l = lay_out(canvas);
-    double stale = edx_view_stale(view, model, edx_view_picture(view, model).topic);
-    const edx_result *spectrum = edx_latest_get(model, EDX_SPECTRUM);
+    double stale = edx_view_stale(view, model, edx_choice_topic(view, model));
     draw_top(view, model, stale, canvas);
     draw_tabs(view, model, canvas, l.tabs);
-    draw_map(view, model, canvas, &l);
-    if (spectrum && l.spectrum.rows)
-        edx_spectrum_draw(&spectrum->as.spectrum, canvas, l.spectrum);
-    edx_panel_draw(model, stale > 0, canvas, l.panel);
+    const edx_page_frame page = {view, model, canvas, l.body, l.panel, stale > 0};
+    pages[view->page](&page);
     draw_hints(view, draw_alarms(model, canvas, l.alarms), canvas, l.hints);
     if (view->help)
-        draw_help(canvas);
+        edx_page_help(canvas);
 }

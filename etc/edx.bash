@@ -26,6 +26,8 @@ _edx_values() {
     --speed) echo max ;;
     --colour | --color) echo truecolor 256 16 mono ;;
     --measure) echo value sigma snr ;;
+    --view) echo maps particles trend components scree ;;
+    --source) echo raw model denoised pca nmf ;;
     -s | --set) _edx_keys "$3" "$1" ;;
     *) return 1 ;;
     esac
@@ -40,7 +42,7 @@ _edx_words() {
         case $3 in
         get | set) _edx_keys "$2" edxd ;;
         history) echo "$_edx_topics" ;;
-        *) echo status save stop reset get set profile region calibrate history ;;
+        *) echo status save stop reset get set profile region calibrate history export report ;;
         esac
         ;;
     *edxmon) echo "$_edx_topics" ;;
@@ -79,6 +81,12 @@ _edx() {
     else
         case $program in
         *edxd) [[ " ${COMP_WORDS[*]} " == *" --offline "* ]] && _edx_files "$word" '\.edxr$' ;;
+        *edxctl)
+            case $before in
+            export | report) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
+            *) mapfile -t COMPREPLY < <(compgen -W "$(_edx_words "$program" "$word" "$before")" -- "$word") ;;
+            esac
+            ;;
         *edxplay) _edx_files "$word" '\.(edxr|pts|emd|hspy)$' ;;
         *) mapfile -t COMPREPLY < <(compgen -W "$(_edx_words "$program" "$word" "$before")" -- "$word") ;;
         esac

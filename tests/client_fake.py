@@ -40,7 +40,7 @@ class Scene:
     """One particle, its numbers drawn with a seed, frame by frame."""
 
     def __init__(self, seed=1, frames=37, expected=100, acq=ACQ, alarms=()):
-        self.rng = numpy.random.default_rng(seed)
+        self.seed = seed
         self.frames, self.expected, self.acq, self.alarms = frames, expected, acq, list(alarms)
         y, x = numpy.mgrid[0:ROWS, 0:COLS]
         self.rho = numpy.hypot(y - 14.0, x - 17.0)
@@ -93,8 +93,9 @@ class Scene:
         return body
 
     def trend(self):
+        rng = numpy.random.default_rng((self.seed, self.frames))  # every repeat is the same
         f = numpy.arange(1, self.frames + 1)
-        silver = 0.483 + 0.02 * self.rng.standard_normal(self.frames) / numpy.sqrt(f)
+        silver = 0.483 + 0.02 * rng.standard_normal(self.frames) / numpy.sqrt(f)
         silver[-1] = 0.4834
         sigma = 0.085 / numpy.sqrt(f)
         sigma[-1] = 0.0142
@@ -103,7 +104,69 @@ class Scene:
         body.update(composition=array([silver, 1 - silver], "<f8"), sigma=array([sigma, sigma], "<f8"),
                     dose_e_per_A2=51234.0, drift_nm=array(drift, "<f8"),
                     damage={"z": 1.25, "p": 0.61, "since_frame": -1},
-                    forecast={"target_sigma": 0.01, "frames_needed": 34.0, "seconds": 139.0})
+                    forecast={"target_sigma": 0.01, "frames_needed": 80.0, "seconds": 139.0,
+                              "delta_frames_needed": float("inf"), "delta_seconds": float("inf")},
+                    contamination={"z": 0.4, "p": 1.0})
+        return body
+
+    def pca(self):
+        m, channel = 12, numpy.arange(CHANNELS)
+        values = numpy.array([1.0, 0.31, 0.021] + [0.0042 * 0.97 ** i for i in range(m - 3)])
+        free = numpy.where(numpy.arange(m) < 3, 0.98 * values, 0.6 * values)
+        error = 0.9 + 0.002 * (numpy.arange(m) - 2.0) ** 2
+        spectra = numpy.stack([numpy.exp(-channel / 150), numpy.sin(channel / 30),
+                               numpy.cos(channel / 50)])
+        maps = numpy.stack([1 + 0 * self.rho, self.rho - 8, numpy.where(self.inside, 1, -2)])
+        body = self.head()
+        body.update(rank=3, eigenvalues=array(values, "<f8"),
+                    eigenvalues_noise_free=array(free, "<f8"), noise_edge=0.0047,
+                    heldout_error=array(error, "<f8"), spectra=array(spectra, "<f8"),
+                    maps=array(0.01 * maps, "<f8"), explained=array([0.61, 0.19, 0.013], "<f8"))
+        return body
+
+    def nmf(self):
+        channel = numpy.arange(CHANNELS)
+        spectra = numpy.stack([numpy.exp(-channel / 150), numpy.exp(-((channel - 144) / 3.0) ** 2)])
+        maps = numpy.stack([300 + 0 * self.rho, numpy.where(self.inside, 210 - self.rho, 0)])
+        body = self.head()
+        body.update(spectra=array(spectra / spectra.sum(1, keepdims=True), "<f4"),
+                    maps=array(maps, "<f4"), divergence=45678.0, particle=[False, True],
+                    share=array([[0.123, 0.0456], [0.877, 0.9544]], "<f8"))
+        return body
+
+    def particle(self, number, diameter, edge):
+        """Silver rises outwards; pca's profile is flat, and its check says so."""
+        r = 0.25 + 0.5 * numpy.arange(10)
+        silver = 0.45 + 0.03 * r / 2
+        sigma = 0.006 + 0.004 / (r + 0.3)
+        known = r < 4.1
+
+        def both(values, spread):
+            values = numpy.where(known, values, numpy.nan)
+            return (array([values, 1 - values], "<f8"), array([spread, spread], "<f8"))
+
+        radial = {"r_nm": array(r, "<f8"), "quantified": [bool(k) for k in known]}
+        counts = numpy.stack([900 * r, 1100 * r])
+        radial.update(counts=array(counts, "<f8"), counts_sigma=array(numpy.sqrt(counts), "<f8"))
+        for name, values, spread in (("fraction", silver + 0.004, sigma), ("model", silver, 0.8 * sigma),
+                                     ("denoised", silver + 0.001, 0.5 * sigma),
+                                     ("pca", 0 * r + 0.48, 0.4 * sigma)):
+            radial[name], radial["sigma" if name == "fraction" else name + "_sigma"] = both(values, spread)
+        radial.update(denoised_check={"chi2": 7.1, "dof": 8, "p": 0.53, "passed": True},
+                      pca_check={"chi2": 61.2, "dof": 8, "p": 2.7e-10, "passed": False},
+                      nmf_check={"chi2": 0.0, "dof": 0, "p": 0.0, "passed": False})
+        nothing = numpy.full((2, len(r)), numpy.nan)
+        radial.update(nmf=array(nothing, "<f8"), nmf_sigma=array(nothing, "<f8"))
+        return {"id": number, "centre_nm": [7.1, 8.4], "diameter_nm": diameter,
+                "area_diameter_nm": diameter - 0.4, "touches_edge": edge,
+                "composition": {"Ag": [0.4812, 0.0042], "Au": [0.5188, 0.0042]}, "radial": radial,
+                "segregation": {"element": "Ag", "core": [0.4561, 0.0051], "shell": [0.5034, 0.0058],
+                                "delta": 0.0473, "sigma": 0.0077, "z": 6.143}}
+
+    def particles(self):
+        body = self.head()
+        body.update(particles=[self.particle(4, 5.25, True), self.particle(7, 8.04, False)],
+                    systematic={"Ag": 0.0075, "Au": 0.0068})
         return body
 
     def alarm(self):
@@ -112,7 +175,8 @@ class Scene:
         return body
 
     def results(self):
-        return ["edx.spectrum", "edx.maps", "edx.trend", "edx.alarm"]
+        return ["edx.spectrum", "edx.maps", "edx.pca", "edx.nmf", "edx.particles", "edx.trend",
+                "edx.alarm"]
 
     def body(self, topic):
         return getattr(self, topic.split(".")[1])()

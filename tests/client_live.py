@@ -130,7 +130,7 @@ def answer(request):
 def keys_work():
     with Fake(Scene(alarms=[ALARM]), answer=answer) as fake, \
             Terminal("--endpoint", fake.endpoint, "--control", fake.control_endpoint) as t:
-        t.wait_for("● acquiring   " + ACQ)
+        t.wait_for("● acquiring " + ACQ)
         t.wait_for("37 / 100")
         t.wait_for("✖ error loss: 3 messages lost")
         assert t.bells == 1 or b"\x1b[?5h" in t.raw
@@ -140,14 +140,14 @@ def keys_work():
         t.wait_for("y 15 x 18  Ag at.%: ")
         t.press("u")
         t.wait_for("σ (u)")
-        t.press("uu\t")
+        t.press("uun")
         t.wait_for("Au at.%: 49.")
         t.press("?")
-        t.wait_for("the next map, Shift-Tab the one before")
+        t.wait_for("Shift-Tab: back")
         t.press("?")
-        t.wait_for("!the next map")
+        t.wait_for("!Shift-Tab")
         t.press("a")
-        t.wait_for("1-9 Tab map")
+        t.wait_for("1-9 map")
         t.press(" ")
         t.wait_for("FROZEN")
         fake.scene.frames, fake.scene.t = 38, time.time()
@@ -156,6 +156,38 @@ def keys_work():
         t.press(" ")
         t.wait_for("(n = 38)")
         assert t.leave("q") == 0
+
+
+def pages_follow_each_other():
+    with Fake(Scene(), answer=answer) as fake, \
+            Terminal("--endpoint", fake.endpoint, "--control", fake.control_endpoint) as t:
+        t.wait_for("x 16  HAADF:")
+        for page in ("at.%   ┃ ±1σ", "░ ±1σ (68 %)", "share of net counts", "held-out error"):
+            t.press("\t")
+            t.wait_for(page)
+        t.press("\x1b[Z\x1b[Z\x1b[Z")
+        t.wait_for("raw (s)")
+        t.press("sss")
+        t.wait_for("▲ biased")
+        t.press("\x1b[C\x1b[C")
+        t.wait_for("1.25 nm: Ag 48.00")
+        t.press("1")
+        t.wait_for("▲ cut by edge")
+        t.press("\x1b[B")
+        t.wait_for("!▲ cut by edge")
+        t.press("[")
+        t.wait_for("HISTORY frame 35")
+        assert asked(fake) == {"edx.maps", "edx.spectrum", "edx.pca", "edx.nmf", "edx.particles",
+                               "edx.trend"}, fake.requests
+        t.press("l\t\x1b[D\x1b[D")
+        t.wait_for("frame 34: Ag")
+        t.press("3")
+        t.wait_for("x 16  Ag_La:")
+        assert t.leave("q") == 0
+
+
+def asked(fake):
+    return {request["topic"] for request in fake.requests if request["cmd"] == "history"}
 
 
 def history_goes_back_and_forth():
@@ -265,7 +297,7 @@ def frames_stay_small():
 
 
 if __name__ == "__main__":
-    for test in (keys_work, history_goes_back_and_forth, sizes_change, silence_is_shown, nobody_is_there,
+    for test in (keys_work, pages_follow_each_other, history_goes_back_and_forth, sizes_change, silence_is_shown, nobody_is_there,
                  signals_put_the_terminal_back, stopping_and_going_on_draws_anew,
                  unknown_terminals_are_refused, frames_stay_small):
         print(test.__name__, flush=True)

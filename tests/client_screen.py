@@ -10,6 +10,7 @@ CIVIDIS = [0x00224e, 0x002e6c, 0x1e3a6f, 0x35456c, 0x47516c, 0x575d6d, 0x666970,
            0x848279, 0x948e77, 0xa59c74, 0xb7a96e, 0xc8b866, 0xdbc75a, 0xeed649, 0xfee838]
 GLYPHS = "·░▒▓█"
 HATCH = "╱/"
+UNSURE = "?╳"
 
 
 def cells(line):
@@ -50,11 +51,15 @@ def rank(colour):
 
 
 def shown_levels(picture, depth):
-    """The map as levels, two rows a line where halves are drawn; None: missing."""
+    """The map as levels, two rows a line where halves are drawn; None: missing, -1: too uncertain."""
     rows = []
     for line in picture.splitlines()[2:2 + (16 if depth in ("truecolor", "256") else 18)]:
         upper, lower = [], []
         for glyph, fg, bg in (cells(line) + [(" ", None, None)] * COLS)[:COLS]:
+            if glyph in UNSURE:
+                upper.append(-1)
+                lower.append(-1)
+                continue
             if depth == "mono" or depth == "16":
                 upper.append(None if glyph in HATCH else "0123456789".find(glyph) if depth == "mono"
                              else GLYPHS.find(glyph))
@@ -97,6 +102,13 @@ def uncertain(value, sigma):
     return f"{value:.{digits}f} ± {sigma:.{digits}f}"
 
 
+def interval(trend):
+    """Frames still to come: the forecast, and how well it is known from so many frames."""
+    needed, frames = trend["forecast"]["frames_needed"], trend["frames"]
+    margin = needed / max(4, frames) ** 0.5 / 2
+    return f"{round(needed - margin - frames)} to {round(needed + margin - frames)}"
+
+
 def figures_are_the_published(fake, size, depth):
     text = text_of(picture(fake, "--size", size, "--colour", depth))
     cols, rows = map(int, size.split("x"))
@@ -113,7 +125,8 @@ def figures_are_the_published(fake, size, depth):
                      "latency 4.20 / 9.80 ms", "lost/dup/bad 3/2/1", "drift 0.500 nm",
                      f"drift rms {number(rms)} nm", f"Ag {silver:.1f} ± {sigma:.1f}",
                      f"Au {100 - silver:.1f} ± {sigma:.1f}",
-                     f"dose {number(trend['dose_e_per_A2'])} e/Å²", "forecast 34 fr, 2 min",
+                     f"dose {number(trend['dose_e_per_A2'])} e/Å²", f"forecast {interval(trend)} fr",
+                     "time left 2 min", "damage none, z 1.2",
                      "▲ warning loss: 3 messages lost", "1 HAADF", "2 total", "3 Ag_La", "5 nm"):
         assert expected in flat, (size, depth, expected, flat)
 
@@ -135,21 +148,40 @@ def readout_is_the_published(fake):
                 in text_of(picture(fake, "--map", "2", "--cursor", f"{row},{col}")))
 
 
+def uncertain_pixels(values, sigma):
+    """Those whose sigma is at least half of the range shown, from the percentile 1 to 99."""
+    known = numpy.sort(values[~numpy.isnan(values)])
+    tail = int(0.01 * (known.size - 1))
+    return ~(sigma < 0.5 * (known[-1 - tail] - known[tail]))
+
+
 def map_is_the_published(fake, depth):
-    """Levels rise with values, cell by cell, and only what is missing is hatched."""
+    """Levels rise with values, cell by cell, only what is missing is hatched, and only what is as
+    uncertain as all that is shown is crossed out."""
     values = published(fake, "edx.maps", "atomic_fraction", 0)
+    sigma = published(fake, "edx.maps", "fraction_sigma", 0)
+    unsure = numpy.zeros(values.shape, bool)
     shown = shown_levels(picture(fake, "--map", "5", "--cursor", "0,0", "--colour", depth), depth)
     if depth in ("mono", "16"):
         with numpy.errstate(all="ignore"):
             values = numpy.stack([values[0::2], values[1::2]]).mean(0)
+            sigma = numpy.stack([sigma[0::2], sigma[1::2]]).mean(0)
     sure = ~numpy.isnan(values)
     sure[0, 0] = False
+    if depth != "truecolor":
+        unsure = uncertain_pixels(published(fake, "edx.maps", "atomic_fraction", 0), sigma) & sure
+    if depth == "256":  # a cell is crossed out when both of its pixels are
+        unsure = numpy.repeat(unsure[0::2] & unsure[1::2], 2, 0)
+    assert depth == "truecolor" or unsure.sum() > 20
+    for row, col in zip(*numpy.nonzero(sure)):
+        assert (shown[row][col] == -1) == unsure[row, col], (depth, row, col, shown[row][col])
+    sure &= ~unsure
     seen = []
     for row in range(values.shape[0]):
         for col in range(COLS):
             if sure[row, col] and shown[row][col] is not None:
                 seen.append((values[row, col], shown[row][col]))
-            elif not (row == 0 and col == 0) and not sure[row, col] and depth != "mono":
+            elif not (row == 0 and col == 0) and numpy.isnan(values[row, col]) and depth != "mono":
                 assert shown[row][col] is None, (depth, row, col, shown[row][col])
     assert len(seen) > 0.9 * sure.sum(), (len(seen), sure.sum())
     by_value = sorted(seen)

@@ -10,9 +10,11 @@
 
 #include <cmocka.h>
 
+#include "client/choice.h"
 #include "client/keys.h"
 #include "client/latest.h"
 #include "client/plot.h"
+#include "client/spectrum.h"
 #include "client/view.h"
 
 #define ROWS 8
@@ -315,7 +317,8 @@ static char *drawn(const edx_view *view, const edx_latest *model, int rows, int 
     return bytes.data;
 }
 
-static void assert_shows(const edx_view *view, const edx_latest *model, const char *text, bool shown)
+static void assert_shows(const edx_view *view, const edx_latest *model, const char *text,
+                         bool shown)
 {
     char *picture = drawn(view, model, 24, 80);
     if ((strstr(picture, text) != NULL) != shown)
@@ -369,9 +372,9 @@ static void keys_choose_what_is_shown(void **state)
     edx_latest *model = edx_latest_new();
     (void)state;
     give_maps(model, "a", 99, 3);
-    edx_view_key(&view, model, EDX_KEY_BACKTAB);
+    edx_view_key(&view, model, 'p');
     assert_int_equal(view.selected, 5);
-    edx_view_key(&view, model, '\t');
+    edx_view_key(&view, model, 'n');
     assert_int_equal(view.selected, 0);
     edx_view_key(&view, model, '9');
     assert_int_equal(view.selected, 0);
@@ -400,7 +403,7 @@ static void what_is_there_is_shown_first(void **state)
     give_maps(model, "a", 99, 3);
     assert_shows(&view, model, "y 4 x 6  Ag_La: 54", true);
     assert_shows(&view, model, "not published yet", false);
-    edx_view_key(&view, model, '\t');
+    edx_view_key(&view, model, 'n');
     assert_int_equal(view.selected, 3);
     edx_view_key(&view, model, '1');
     assert_shows(&view, model, "not published yet", true);
