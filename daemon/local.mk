@@ -56,7 +56,10 @@ libedxdaemon_la_SOURCES  = \
 	daemon/status.h \
 	daemon/store.h \
 	daemon/store_cube.c \
+	daemon/store_maps.c \
 	daemon/store_results.c \
+	daemon/store_signal.c \
+	daemon/store_signal.h \
 	daemon/task.h \
 	daemon/version.h \
 	daemon/warn.c \

@@ -6,8 +6,7 @@
 
 #include "daemon/h5.h"
 #include "daemon/store.h"
-
-#define CHUNK_BYTES 1000000u /* what HyperSpy aims at */
+#include "daemon/store_signal.h"
 
 static uint64_t smaller(uint64_t a, uint64_t b)
 {
@@ -19,60 +18,17 @@ static uint64_t at_least_1(uint64_t n)
     return n > 0 ? n : 1;
 }
 
-/* ---- attributes ---- */
-
-static void put_text(edx_h5 *h5, const char *key, const char *text)
-{
-    edx_h5_attribute(h5, key, EDX_H5_TEXT, &text);
-}
-
-static void put_bool(edx_h5 *h5, const char *key, bool value)
-{
-    edx_h5_attribute(h5, key, EDX_H5_BOOL, &value);
-}
-
-/* What was not sent is NaN, and left out. */
-static void put_float(edx_h5 *h5, const char *key, double value)
-{
-    if (!isnan(value)) {
-        edx_h5_attribute(h5, key, EDX_H5_F8, &value);
-    }
-}
-
 /* ---- what describes the data ---- */
-
-typedef struct axis {
-    const char *group, *name, *units;
-    double offset, scale;
-    uint32_t size;
-    bool navigate;
-} axis;
-
-static void put_axis(edx_h5 *h5, const axis *a)
-{
-    const int64_t size = a->size;
-    edx_h5_enter(h5, a->group);
-    put_text(h5, "_type", "UniformDataAxis");
-    put_text(h5, "name", a->name);
-    put_text(h5, "units", a->units);
-    put_float(h5, "offset", a->offset);
-    put_float(h5, "scale", a->scale);
-    edx_h5_attribute(h5, "size", EDX_H5_I8, &size);
-    put_bool(h5, "navigate", a->navigate);
-    put_bool(h5, "is_binned", !a->navigate);
-    edx_h5_leave(h5);
-}
 
 static void put_axes(edx_h5 *h5, const edx_begin *b)
 {
-    const axis axes[] = {
-        {"axis-0", "y", "nm", 0.0, b->step_nm[0], b->rows, true},
-        {"axis-1", "x", "nm", 0.0, b->step_nm[1], b->cols, true},
-        {"axis-2", "Energy", "keV", b->offset_eV / 1000.0, b->scale_eV / 1000.0, b->channels,
-         false},
+    const edx_signal_axis axes[] = {
+        {"y", "nm", 0.0, b->step_nm[0], b->rows, true, false},
+        {"x", "nm", 0.0, b->step_nm[1], b->cols, true, false},
+        {"Energy", "keV", b->offset_eV / 1000.0, b->scale_eV / 1000.0, b->channels, false, true},
     };
-    for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
-        put_axis(h5, &axes[i]);
+    for (uint32_t i = 0; i < sizeof axes / sizeof *axes; i++) {
+        edx_signal_put_axis(h5, i, &axes[i]);
     }
 }
 
@@ -89,17 +45,17 @@ static void put_detector(edx_h5 *h5, const edx_begin *b, const double *live_time
 {
     edx_h5_enter(h5, "Detector");
     if (b->has_detector && b->detector[0]) {
-        put_text(h5, "detector_type", b->detector);
+        edx_signal_text(h5, "detector_type", b->detector);
     }
     edx_h5_enter(h5, "EDS");
     if (b->has_detector) {
-        put_float(h5, "azimuth_angle", b->azimuth_deg);
-        put_float(h5, "elevation_angle", b->elevation_deg);
-        put_float(h5, "energy_resolution_MnKa", b->resolution_eV);
-        put_float(h5, "solid_angle", b->solid_angle_sr);
+        edx_signal_float(h5, "azimuth_angle", b->azimuth_deg);
+        edx_signal_float(h5, "elevation_angle", b->elevation_deg);
+        edx_signal_float(h5, "energy_resolution_MnKa", b->resolution_eV);
+        edx_signal_float(h5, "solid_angle", b->solid_angle_sr);
     }
     /* HyperSpy makes the dose of a pixel from it: s per pixel, all frames together. */
-    put_float(h5, "live_time", mean(live_time_s, (uint64_t)b->rows * b->cols));
+    edx_signal_float(h5, "live_time", mean(live_time_s, (uint64_t)b->rows * b->cols));
     edx_h5_leave(h5);
     edx_h5_leave(h5);
 }
@@ -108,18 +64,18 @@ static void put_instrument(edx_h5 *h5, const edx_begin *b, const double *live_ti
 {
     edx_h5_enter(h5, "Acquisition_instrument");
     edx_h5_enter(h5, "TEM");
-    put_text(h5, "acquisition_mode", "STEM");
-    put_float(h5, "beam_energy", b->beam_keV);
-    put_float(h5, "beam_current", b->probe_nA);
+    edx_signal_text(h5, "acquisition_mode", "STEM");
+    edx_signal_float(h5, "beam_energy", b->beam_keV);
+    edx_signal_float(h5, "beam_current", b->probe_nA);
     edx_h5_enter(h5, "Stage");
-    put_float(h5, "tilt_alpha", 0.0);
+    edx_signal_float(h5, "tilt_alpha", 0.0);
     edx_h5_leave(h5);
     put_detector(h5, b, live_time_s);
     edx_h5_leave(h5);
     edx_h5_leave(h5);
 }
 
-static int compare(const void *a, const void *b)
+static int compare_texts(const void *a, const void *b)
 {
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
@@ -127,21 +83,21 @@ static int compare(const void *a, const void *b)
 /* A list as HyperSpy keeps it, sorted, each once. */
 static void put_list(edx_h5 *h5, const char *name, const char **texts, size_t n)
 {
-    qsort(texts, n, sizeof *texts, compare);
+    qsort(texts, n, sizeof *texts, compare_texts);
     uint64_t kept = 0;
     for (size_t i = 0; i < n; i++) {
         if (kept == 0 || strcmp(texts[kept - 1], texts[i]) != 0) {
             texts[kept++] = texts[i];
         }
     }
-    if (kept > 0) {
-        edx_h5_put(h5, name, EDX_H5_TEXT, 1, &kept, texts);
-    }
+    edx_signal_texts(h5, name, texts, kept);
 }
 
-static void put_sample(edx_h5 *h5, const edx_begin *b, const edx_line *lines, uint32_t n)
+static void put_sample(edx_h5 *h5, const edx_begin *b, const edx_store_lines *used)
 {
     const char *texts[EDX_MAX_LINES + EDX_MAX_ELEMENTS] = {0};
+    const edx_line *lines = used->lines;
+    const uint32_t n = used->n;
     edx_h5_enter(h5, "Sample");
     const uint32_t elements = n > 0 ? n : b->n_elements;
     for (uint32_t i = 0; i < elements; i++) {
@@ -160,38 +116,77 @@ static const char *title_of(const edx_begin *begin)
     return begin->title[0] ? begin->title : begin->head.acq;
 }
 
-static void put_metadata(edx_h5 *h5, const edx_begin *b, const edx_line *lines, uint32_t n,
+static void put_metadata(edx_h5 *h5, const edx_begin *b, const edx_store_lines *used,
                          const double *live_time_s)
 {
     edx_h5_enter(h5, "metadata");
-    edx_h5_enter(h5, "General");
-    put_text(h5, "title", title_of(b));
-    edx_h5_leave(h5);
+    edx_signal_general(h5, title_of(b));
     edx_h5_enter(h5, "Signal");
-    put_text(h5, "signal_type", "EDS_TEM");
-    put_text(h5, "record_by", "spectrum");
-    put_text(h5, "quantity", "X-rays (Counts)");
+    edx_signal_text(h5, "signal_type", "EDS_TEM");
+    edx_signal_text(h5, "record_by", "spectrum");
+    edx_signal_text(h5, "quantity", "X-rays (Counts)");
     edx_h5_leave(h5);
     put_instrument(h5, b, live_time_s);
-    put_sample(h5, b, lines, n);
+    put_sample(h5, b, used);
     edx_h5_leave(h5);
 }
 
-/* HyperSpy knows one live time for all pixels; the true one goes where it keeps what it does not
- * know. It asks for chunks of everything that it reads lazily. */
-static void put_original(edx_h5 *h5, const edx_begin *b, const double *live_time_s)
+static int compare_lines(const void *a, const void *b)
 {
-    const uint64_t shape[2] = {b->rows, b->cols};
-    const uint64_t start[2] = {0, 0};
-    const uint64_t fit = at_least_1(CHUNK_BYTES / (sizeof *live_time_s * shape[1]));
-    const uint64_t chunk[2] = {smaller(shape[0], fit), shape[1]};
+    return strcmp((*(const edx_line *const *)a)->name, (*(const edx_line *const *)b)->name);
+}
+
+/* [lo, hi) as HyperSpy slices, from the centre of the first channel to that of the first behind:
+ * those that the analysis' channels of bin are made of. */
+static void put_window(const edx_begin *b, uint32_t bin, const double window_eV[2], double keV[2])
+{
+    const edx_axis axis = {b->offset_eV + 0.5 * (bin - 1) * b->scale_eV, b->scale_eV * bin,
+                           b->channels / bin};
+    for (int i = 0; i < 2; i++) {
+        const uint32_t channel = edx_windows_first(&axis, window_eV[i]) * bin;
+        keV[i] = (b->offset_eV + b->scale_eV * channel) / 1000.0;
+    }
+}
+
+/* What get_lines_intensity and quantification ask for, in the order of Sample.xray_lines; HyperSpy
+ * weighs where we count atoms. */
+static void put_lines(edx_h5 *h5, const edx_begin *b, const edx_store_lines *used)
+{
+    const edx_line *sorted[EDX_MAX_LINES] = {0};
+    const uint64_t n = used->n;
+    double window[EDX_MAX_LINES][2];
+    double background[EDX_MAX_LINES][4];
+    double factor[EDX_MAX_LINES];
+    for (uint64_t i = 0; i < n; i++) {
+        sorted[i] = &used->lines[i];
+    }
+    qsort(sorted, n, sizeof *sorted, compare_lines);
+    for (uint64_t i = 0; i < n; i++) {
+        put_window(b, used->bin_energy, sorted[i]->window_eV, window[i]);
+        put_window(b, used->bin_energy, sorted[i]->background_eV[0], background[i]);
+        put_window(b, used->bin_energy, sorted[i]->background_eV[1], background[i] + 2);
+        factor[i] = sorted[i]->k * sorted[i]->atomic_weight;
+    }
+    edx_signal_array(h5, "window_keV", EDX_H5_F8, 2, (const uint64_t[]){n, 2}, window);
+    edx_signal_array(h5, "background_keV", EDX_H5_F8, 2, (const uint64_t[]){n, 4}, background);
+    edx_signal_array(h5, "kfactors", EDX_H5_F8, 1, &n, factor);
+}
+
+/* HyperSpy knows one live time for all pixels, and no windows; both go where it keeps what it does
+ * not know. */
+static void put_original(edx_h5 *h5, const edx_begin *b, const edx_store_lines *used,
+                         const double *live_time_s)
+{
     edx_h5_enter(h5, "original_metadata");
     edx_h5_enter(h5, "edxd");
-    put_text(h5, "acq", b->head.acq);
+    edx_signal_text(h5, "acq", b->head.acq);
+    edx_signal_float(h5, "dwell_s", b->dwell_s);
     if (live_time_s) {
-        edx_h5_open(h5, "live_time_s", EDX_H5_F8, 2, shape, chunk);
-        edx_h5_write(h5, start, shape, live_time_s);
-        edx_h5_close(h5);
+        edx_signal_array(h5, "live_time_s", EDX_H5_F8, 2, (const uint64_t[]){b->rows, b->cols},
+                         live_time_s);
+    }
+    if (used->n > 0) {
+        put_lines(h5, b, used);
     }
     edx_h5_leave(h5);
     edx_h5_leave(h5);
@@ -205,13 +200,13 @@ typedef struct block {
     uint16_t *narrow; /* NULL: counts need 32 bits */
 } block;
 
-/* Whole spectra, as nearly square in space as the scan allows, of about CHUNK_BYTES. */
+/* Whole spectra, as nearly square in space as the scan allows, of about EDX_SIGNAL_CHUNK_BYTES. */
 static void choose_shape(const edx_scene *scene, size_t size, uint64_t shape[3])
 {
     const uint64_t rows = edx_scene_rows(scene);
     const uint64_t cols = edx_scene_cols(scene);
     const uint64_t channels = edx_scene_channels(scene);
-    const uint64_t pixels = at_least_1(CHUNK_BYTES / (channels * size));
+    const uint64_t pixels = at_least_1(EDX_SIGNAL_CHUNK_BYTES / (channels * size));
     const uint64_t side = at_least_1((uint64_t)sqrt((double)pixels));
     const uint64_t first = at_least_1(smaller(rows, side));
     shape[1] = at_least_1(smaller(cols, pixels / first));
@@ -286,34 +281,19 @@ static edx_status put_data(edx_h5 *h5, const edx_scene *scene, edx_error *err)
 
 /* ---- the file ---- */
 
-/* The title where HDF5 can take it as a name: like HyperSpy, '-' for '/'; "." would be the group
- * itself. */
-static void enter_experiment(edx_h5 *h5, const edx_begin *begin)
-{
-    char name[EDX_TITLE_SIZE];
-    snprintf(name, sizeof name, "%s", title_of(begin));
-    for (char *c = name; *c; c++) {
-        *c = *c == '/' ? '-' : *c;
-    }
-    edx_h5_enter(h5, strcmp(name, ".") == 0 ? begin->head.acq : name);
-}
-
 edx_status edx_store_cube(const char *dir, const edx_scene *scene, const edx_begin *begin,
-                          const edx_line *lines, uint32_t n_lines, const double *live_time_s,
-                          edx_error *err)
+                          const edx_store_lines *used, const double *live_time_s, edx_error *err)
 {
     edx_h5 *h5 = NULL;
     edx_status status = edx_h5_new(dir, "cube.hspy", &h5, err);
     if (status) {
         return status;
     }
-    put_text(h5, "file_format", "HyperSpy");
-    put_text(h5, "file_format_version", "3.1");
-    edx_h5_enter(h5, "Experiments");
-    enter_experiment(h5, begin);
+    edx_signal_start(h5);
+    edx_signal_enter(h5, title_of(begin), begin->head.acq);
     put_axes(h5, begin);
-    put_metadata(h5, begin, lines, n_lines, live_time_s);
-    put_original(h5, begin, live_time_s);
+    put_metadata(h5, begin, used, live_time_s);
+    put_original(h5, begin, used, live_time_s);
     status = put_data(h5, scene, err);
     edx_h5_leave(h5);
     edx_h5_leave(h5);

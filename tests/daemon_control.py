@@ -149,7 +149,7 @@ class Commands(Live):
         self.ask(cmd="save")
         np.testing.assert_array_equal(self.d.cube(), frames.sum(axis=0))
         self.assertEqual(sorted(os.listdir(self.d.path("run", ""))),
-                         ["cube.hspy", "recording.edxr", "results.h5"])
+                         ["cube.hspy", "maps.hspy", "recording.edxr", "results.h5"])
         self.assertEqual(self.d.status()["state"], "acquiring")
 
     def test_save_tells_of_failure(self):

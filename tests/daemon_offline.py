@@ -67,7 +67,8 @@ class Offline(unittest.TestCase):
 
     def assert_same(self, a, b):
         """Two run folders."""
-        self.assert_same_bytes(os.path.join(a, "cube.hspy"), os.path.join(b, "cube.hspy"))
+        for name in ("cube.hspy", "maps.hspy"):
+            self.assert_same_bytes(os.path.join(a, name), os.path.join(b, name))
         one, two = flat(os.path.join(a, "results.h5")), flat(os.path.join(b, "results.h5"))
         self.assertEqual(set(one), set(two))
         self.assertGreater(len(one), 5)
@@ -88,9 +89,10 @@ class Simulated(Offline):
         a = self.offline("a", self.rec)
         b = self.offline("b", self.rec)
         self.assert_same(os.path.join(a, self.acq), os.path.join(b, self.acq))
-        for name in ("cube.hspy", "results.h5"):  # the same command, the same bytes
+        names = ["cube.hspy", "maps.hspy", "results.h5"]
+        self.assertEqual(sorted(os.listdir(os.path.join(a, self.acq))), names)
+        for name in names:  # the same command, the same bytes
             self.assert_same_bytes(os.path.join(a, self.acq, name), os.path.join(b, self.acq, name))
-        self.assertEqual(sorted(os.listdir(os.path.join(a, self.acq))), ["cube.hspy", "results.h5"])
         with Daemon("router", bind=True) as d:
             run("edxplay", "-q", "--pattern", "dealer", "--connect", "--speed", "max", "--endpoint",
                 d.endpoint["ingest"], self.rec)

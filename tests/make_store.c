@@ -36,8 +36,8 @@ static edx_status write_cube(char **argv, edx_error *err)
     }
     edx_scene *scene = example_scene(rows, cols, channels, number(argv[5]));
     double *live = bare ? NULL : example_live_time(rows * cols);
-    const edx_status status = edx_store_cube(argv[1], scene, &begin, bare ? NULL : example_lines,
-                                             bare ? 0 : EXAMPLE_LINES, live, err);
+    const edx_store_lines used = {example_lines, bare ? 0 : EXAMPLE_LINES, 1};
+    const edx_status status = edx_store_cube(argv[1], scene, &begin, &used, live, err);
     free(live);
     edx_scene_free(&scene);
     return status;

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/result.h"
+
 static void must(int holds, const char *what)
 {
     if (!holds) {
@@ -305,4 +307,98 @@ void example_results_clear(example_messages *messages)
         free((void *)messages->message[i].body);
     }
     free(messages->config);
+}
+
+/* ---- what maps.hspy shows ---- */
+
+#define MAP_ROWS 3u
+#define MAP_COLS 3u
+#define MAX_RINGS 512u
+
+double example_ring(uint32_t particle, uint32_t line, uint32_t ring)
+{
+    return 1000.0 * particle + 500.0 * line + ring + 0.25;
+}
+
+static void write_spectrum(edx_pack *pack)
+{
+    const double sum[4] = {1, 2, 3, 4};
+    const uint32_t total[MAP_ROWS * MAP_COLS] = {9, 8, 7, 6, 5, 4, 3, 2, 1};
+    const edx_spectrum_result r = {
+        .head = {.head = {.acq = "example-1", .t = 1.5}, .frames = 12},
+        .offset_eV = -400.0,
+        .scale_eV = 40.0,
+        .sum = edx_array_1(EDX_F8, sum, 4),
+        .total = edx_array_2(EDX_U4, total, MAP_ROWS, MAP_COLS),
+    };
+    edx_spectrum_write(pack, &r);
+}
+
+static void write_maps(edx_pack *pack)
+{
+    const float net[EXAMPLE_LINES][MAP_ROWS][MAP_COLS] = {{{1, 2, 3}}, {{4, 5, NAN}}};
+    edx_maps_result r = {
+        .head = {.head = {.acq = "example-1", .t = 1.5}, .frames = 12},
+        .n = EXAMPLE_LINES,
+        .intensity = edx_array_3(EDX_F4, net, EXAMPLE_LINES, MAP_ROWS, MAP_COLS),
+    };
+    for (int i = 0; i < EXAMPLE_LINES; i++) {
+        memcpy(r.lines[i], example_lines[i].name, sizeof r.lines[i]);
+        memcpy(r.elements[i], example_lines[i].element, sizeof r.elements[i]);
+    }
+    edx_maps_write(pack, &r);
+}
+
+/* Of one particle, for as long as its message is not written. */
+typedef struct rings {
+    double r_nm[MAX_RINGS];
+    double counts[EXAMPLE_LINES * MAX_RINGS];
+} rings;
+
+static void fill_particle(uint32_t id, rings *values, edx_particle *out)
+{
+    const uint32_t m = id + 1;
+    for (uint32_t i = 0; i < EXAMPLE_LINES * m; i++) {
+        values->counts[i] = example_ring(id, i / m, i % m);
+        values->r_nm[i % m] = 0.5 * (i % m + 0.5);
+    }
+    out->id = id;
+    out->radial.m = m;
+    out->radial.r_nm = edx_array_1(EDX_F8, values->r_nm, m);
+    out->radial.counts = edx_array_2(EDX_F8, values->counts, EXAMPLE_LINES, m);
+}
+
+static void write_particles(edx_pack *pack, uint32_t n)
+{
+    must(n <= MAX_RINGS, "too many particles");
+    edx_particle *particles = calloc(n + 1, sizeof *particles);
+    rings *values = calloc(n + 1, sizeof *values);
+    bool *quantified = calloc(n + 1, sizeof *quantified);
+    must(particles && values && quantified, "no memory");
+    for (uint32_t p = 0; p < n; p++) {
+        fill_particle(p, &values[p], &particles[p]);
+        particles[p].radial.quantified = quantified;
+    }
+    const edx_particles_result r = {
+        .head = {.head = {.acq = "example-1", .t = 1.5}}, .count = n, .particles = particles};
+    edx_particles_write(pack, &r);
+    free(particles);
+    free(values);
+    free(quantified);
+}
+
+void example_signals(uint32_t particles, edx_store_message messages[EXAMPLE_SIGNALS])
+{
+    edx_pack *pack = edx_pack_new();
+    must(pack != NULL, "no memory");
+    write_spectrum(pack);
+    messages[0].topic = "edx.spectrum";
+    messages[0].body = take(pack, &messages[0].size);
+    write_maps(pack);
+    messages[1].topic = "edx.maps";
+    messages[1].body = take(pack, &messages[1].size);
+    write_particles(pack, particles);
+    messages[2].topic = "edx.particles";
+    messages[2].body = take(pack, &messages[2].size);
+    edx_pack_free(&pack);
 }

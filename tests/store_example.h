@@ -32,4 +32,12 @@ typedef struct example_messages {
 example_messages example_results(uint32_t particles);
 void example_results_clear(example_messages *messages);
 
+#define EXAMPLE_BIN 2u /* scan pixels to a pixel's side */
+#define EXAMPLE_SIGNALS 3
+
+/* Messages edx.spectrum, edx.maps and edx.particles of a scan of 6 x 7; particle p has p + 1 rings
+ * of 0.5 nm with example_ring(p, line, ring) net counts. Exits on failure; free() the bodies. */
+void example_signals(uint32_t particles, edx_store_message messages[EXAMPLE_SIGNALS]);
+double example_ring(uint32_t particle, uint32_t line, uint32_t ring);
+
 #endif

@@ -9,6 +9,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <hdf5.h>
+#include <math.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -73,6 +74,7 @@ static int remove_folder(void **state)
 {
     folder *f = *state;
     remove_in(f, "cube.hspy");
+    remove_in(f, "maps.hspy");
     remove_in(f, "results.h5");
     const int rc = rmdir(f->path);
     free(f);
@@ -119,8 +121,8 @@ static edx_status store_cube(const folder *f, uint32_t extra, const char *title,
     snprintf(begin.title, sizeof begin.title, "%s", title);
     edx_scene *scene = example_scene(ROWS, COLS, CHANNELS, extra);
     double *live = example_live_time(ROWS * COLS);
-    const edx_status status =
-        edx_store_cube(f->path, scene, &begin, example_lines, EXAMPLE_LINES, live, err);
+    const edx_store_lines used = {example_lines, EXAMPLE_LINES, 1};
+    const edx_status status = edx_store_cube(f->path, scene, &begin, &used, live, err);
     free(live);
     edx_scene_free(&scene);
     return status;
@@ -133,6 +135,19 @@ static edx_status store_results(const folder *f, uint32_t particles, const char 
     const edx_status status = edx_store_results(f->path, m.message, EXAMPLE_MESSAGES, m.config,
                                                 m.config_size, version, err);
     example_results_clear(&m);
+    return status;
+}
+
+static edx_status store_maps(const folder *f, uint32_t particles, edx_error *err)
+{
+    edx_store_message messages[EXAMPLE_SIGNALS];
+    const edx_begin begin = example_begin(ROWS, COLS, CHANNELS);
+    example_signals(particles, messages);
+    const edx_status status =
+        edx_store_maps(f->path, &begin, EXAMPLE_BIN, messages, EXAMPLE_SIGNALS, err);
+    for (size_t i = 0; i < EXAMPLE_SIGNALS; i++) {
+        free((void *)messages[i].body);
+    }
     return status;
 }
 
@@ -251,6 +266,68 @@ static void results_hold_what_was_published(void **state)
     H5Fclose(file);
 }
 
+static double read_attribute(hid_t file, const char *group, const char *name)
+{
+    double value = NAN;
+    const hid_t attribute = H5Aopen_by_name(file, group, name, H5P_DEFAULT, H5P_DEFAULT);
+    assert_true(attribute >= 0);
+    assert_true(H5Aread(attribute, H5T_NATIVE_DOUBLE, &value) >= 0);
+    H5Aclose(attribute);
+    return value;
+}
+
+/* The middle of pixels of 2 x 2 scan pixels, of 4 channels, of rings. */
+static void assert_axes(hid_t file)
+{
+    static const struct {
+        const char *group;
+        double offset, scale;
+    } axes[] = {{"/Experiments/intensity/axis-1", 0.25, 1.0},
+                {"/Experiments/total/axis-1", 0.125, 0.5},
+                {"/Experiments/sum/axis-0", -0.4, 0.04},
+                {"/Experiments/radial counts/axis-2", 0.25, 0.5}};
+    for (size_t i = 0; i < sizeof axes / sizeof *axes; i++) {
+        assert_float_equal(read_attribute(file, axes[i].group, "offset"), axes[i].offset, 1e-12);
+        assert_float_equal(read_attribute(file, axes[i].group, "scale"), axes[i].scale, 1e-12);
+    }
+}
+
+static void maps_are_signals(void **state)
+{
+    const folder *f = *state;
+    assert_int_equal(store_maps(f, 3, NULL), EDX_OK);
+    const hid_t file = open_file(f, "maps.hspy");
+    float net[18];
+    read_set(file, "/Experiments/intensity/data", H5T_NATIVE_FLOAT, 18, net);
+    assert_true(net[2] == 3.0F && net[9] == 4.0F && isnan(net[11]));
+    uint32_t total[9];
+    read_set(file, "/Experiments/total/data", H5T_NATIVE_UINT32, 9, total);
+    assert_true(total[0] == 9 && total[8] == 1);
+    assert_axes(file);
+    double counts[3][EXAMPLE_LINES][3];
+    read_set(file, "/Experiments/radial counts/data", H5T_NATIVE_DOUBLE, 18, counts);
+    for (uint32_t i = 0; i < 18; i++) { /* particle p has p + 1 rings */
+        const uint32_t p = i / 6;
+        const uint32_t line = i / 3 % 2;
+        const uint32_t ring = i % 3;
+        const double got = counts[p][line][ring];
+        assert_true(ring <= p ? got == example_ring(p, line, ring) : isnan(got));
+    }
+    assert_true(H5Lexists(file, "/Experiments/atoms", H5P_DEFAULT) == 0);
+    assert_true(H5Lexists(file, "/Experiments/fit", H5P_DEFAULT) == 0);
+    H5Fclose(file);
+}
+
+static void without_particles_no_rings(void **state)
+{
+    const folder *f = *state;
+    assert_int_equal(store_maps(f, 0, NULL), EDX_OK);
+    const hid_t file = open_file(f, "maps.hspy");
+    assert_true(H5Lexists(file, "/Experiments/radial counts", H5P_DEFAULT) == 0);
+    assert_true(H5Lexists(file, "/Experiments/sum", H5P_DEFAULT) > 0);
+    H5Fclose(file);
+}
+
 /* ---- equal bytes ---- */
 
 /* What HDF5 leaves in its free lists must not reach the file. */
@@ -259,18 +336,26 @@ static void equal_input_gives_equal_bytes(void **state)
     const folder *f = *state;
     assert_int_equal(store_cube(f, 0, "same", NULL), EDX_OK);
     assert_int_equal(store_results(f, 3, "1", NULL), EDX_OK);
+    assert_int_equal(store_maps(f, 3, NULL), EDX_OK);
     const content cube = read_file(f, "cube.hspy");
+    const content maps = read_file(f, "maps.hspy");
     const content results = read_file(f, "results.h5");
     assert_int_equal(store_cube(f, 70000, "quite another and longer title", NULL), EDX_OK);
     assert_int_equal(store_results(f, 200, "a version that is longer than the other", NULL),
                      EDX_OK);
+    assert_int_equal(store_maps(f, 40, NULL), EDX_OK);
     sleep(1); /* a stored time would be another now */
     assert_int_equal(store_cube(f, 0, "same", NULL), EDX_OK);
     assert_int_equal(store_results(f, 3, "1", NULL), EDX_OK);
+    assert_int_equal(store_maps(f, 3, NULL), EDX_OK);
     const content cube_again = read_file(f, "cube.hspy");
+    const content maps_again = read_file(f, "maps.hspy");
     const content results_again = read_file(f, "results.h5");
     assert_same(cube, cube_again);
     assert_same(results, results_again);
+    assert_same(maps, maps_again);
+    free(maps.bytes);
+    free(maps_again.bytes);
     free(cube.bytes);
     free(results.bytes);
     free(cube_again.bytes);
@@ -289,6 +374,11 @@ static edx_status write_new_cube(const folder *f, edx_error *err)
 static edx_status write_new_results(const folder *f, edx_error *err)
 {
     return store_results(f, 400, "new", err); /* more than HDF5 keeps in memory */
+}
+
+static edx_status write_new_maps(const folder *f, edx_error *err)
+{
+    return store_maps(f, 200, err);
 }
 
 static void limit_files(rlim_t bytes)
@@ -345,6 +435,7 @@ static void full_disk_leaves_the_old_file(void **state)
     const folder *f = *state;
     signal(SIGXFSZ, SIG_IGN);
     fail_everywhere(f, "cube.hspy", write_new_cube, "the old cube");
+    fail_everywhere(f, "maps.hspy", write_new_maps, "the old maps");
     fail_everywhere(f, "results.h5", write_new_results, "the old results");
 }
 
@@ -356,6 +447,7 @@ static void no_folder_is_an_error(void **state)
     assert_int_equal(store_cube(&nowhere, 0, "", &err), EDX_E_IO);
     assert_non_null(strstr(err.text, strerror(ENOENT)));
     assert_int_equal(store_results(&nowhere, 1, "", &err), EDX_E_IO);
+    assert_int_equal(store_maps(&nowhere, 1, &err), EDX_E_IO);
 }
 
 /* A rename that cannot be done takes the partial file with it. */
@@ -419,6 +511,26 @@ static void bad_messages_are_named(void **state)
     free(old.bytes);
 }
 
+static void bad_maps_are_named(void **state)
+{
+    const folder *f = *state;
+    const edx_begin begin = example_begin(ROWS, COLS, CHANNELS);
+    const struct {
+        edx_store_message message;
+        edx_status status;
+        const char *text;
+    } cases[] = {{{"edx.maps", "\x93\x01", 2}, EDX_E_DECODE, "maps.hspy: edx.maps: "},
+                 {{"edx.spectrum", "\x80", 1}, EDX_E_MISSING, "maps.hspy: edx.spectrum: "},
+                 {{"edx.other", "", 0}, EDX_E_MISSING, "maps.hspy: no message edx.spectrum"}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        edx_error err = {0};
+        assert_int_equal(edx_store_maps(f->path, &begin, 1, &cases[i].message, 1, &err),
+                         cases[i].status);
+        assert_ptr_equal(strstr(err.text, cases[i].text), err.text);
+        assert_int_equal(count_entries(f->path), 0);
+    }
+}
+
 #define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
 
 int main(void)
@@ -428,7 +540,8 @@ int main(void)
         IN_FOLDER(results_hold_what_was_published), IN_FOLDER(equal_input_gives_equal_bytes),
         IN_FOLDER(full_disk_leaves_the_old_file),   cmocka_unit_test(no_folder_is_an_error),
         IN_FOLDER(folder_in_the_way_is_an_error),   IN_FOLDER(stale_partial_is_replaced),
-        IN_FOLDER(bad_messages_are_named),
+        IN_FOLDER(bad_messages_are_named),          IN_FOLDER(maps_are_signals),
+        IN_FOLDER(without_particles_no_rings),      IN_FOLDER(bad_maps_are_named),
     };
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
     return cmocka_run_group_tests(tests, NULL, NULL);
