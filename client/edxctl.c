@@ -7,10 +7,12 @@
 
 #include "client/feed.h"
 #include "client/json.h"
+#include "client/keygen.h"
 #include "client/reply.h"
 #include "client/request.h"
 #include "client/signals.h"
 #include "proto/built.h"
+#include "proto/certificate.h"
 
 #define TIMEOUT_S 10.0
 #define WAIT_MS 200
@@ -19,6 +21,7 @@ enum { DONE = 0, FAILED = 1, USAGE = 2 };
 
 typedef struct options {
     const char *endpoint;
+    const char *output; /* -o, of keygen */
     double timeout_s;
     bool json;
 } options;
@@ -36,18 +39,28 @@ static const char help[] =
     "  region Y,X Y,X Y,X...           composition inside a polygon, nm\n"
     "  calibrate EL=FRACTION,... Y,X... k factors from a region of known composition\n"
     "  history TOPIC FRAME             an earlier message\n"
+    "  keygen [-o FILE]                a new key: FILE (edx.key), and FILE.pub for edxd to know "
+    "it\n"
     "\n"
     "  --endpoint EP    where edxd answers (" EDX_CONTROL_ENDPOINT ")\n"
+    "  --key FILE       your secret key, where edxd wants one (EDX_KEY)\n"
+    "  --server-key FILE its public key (edxd.pub beside yours)\n"
+    "  -o, --output FILE where keygen writes\n"
     "  --json           print the reply as one line of JSON\n"
     "  --timeout S      wait that long for the answer (10)\n"
     "  --help, --version\n";
 
-enum { JSON = 256, TIMEOUT, VERSION };
+enum { JSON = 256, TIMEOUT, KEY, SERVER_KEY, VERSION };
 
-static const struct option names[] = {
-    {"endpoint", required_argument, NULL, 'e'},    {"json", no_argument, NULL, JSON},
-    {"timeout", required_argument, NULL, TIMEOUT}, {"help", no_argument, NULL, 'h'},
-    {"version", no_argument, NULL, VERSION},       {NULL, 0, NULL, 0}};
+static const struct option names[] = {{"endpoint", required_argument, NULL, 'e'},
+                                      {"json", no_argument, NULL, JSON},
+                                      {"timeout", required_argument, NULL, TIMEOUT},
+                                      {"help", no_argument, NULL, 'h'},
+                                      {"key", required_argument, NULL, KEY},
+                                      {"server-key", required_argument, NULL, SERVER_KEY},
+                                      {"output", required_argument, NULL, 'o'},
+                                      {"version", no_argument, NULL, VERSION},
+                                      {NULL, 0, NULL, 0}};
 
 static int read_timeout(options *o, const char *text)
 {
@@ -59,11 +72,23 @@ static int read_timeout(options *o, const char *text)
     return USAGE;
 }
 
+static int name_key(const char *own, const char *server)
+{
+    edx_error err;
+    if (!edx_keys_name(own, server, &err))
+        return DONE;
+    fprintf(stderr, "edxctl: %s\n", err.text);
+    return FAILED;
+}
+
 static int take_option(options *o, int option, const char *text)
 {
     switch (option) {
     case 'e':
         o->endpoint = optarg;
+        return DONE;
+    case 'o':
+        o->output = optarg;
         return DONE;
     case JSON:
         o->json = true;
@@ -73,6 +98,10 @@ static int take_option(options *o, int option, const char *text)
     case 'h':
         fputs(help, stdout);
         exit(DONE);
+    case KEY:
+        return name_key(optarg, NULL);
+    case SERVER_KEY:
+        return name_key(NULL, optarg);
     case VERSION:
         puts(EDX_BUILT("edxctl"));
         exit(DONE);
@@ -105,7 +134,7 @@ static int parse(options *o, int argc, char **argv, int *n_words)
             all_words = true;
             optind++;
         } else {
-            status = take_option(o, getopt_long(argc, argv, "+e:h", names, NULL), text);
+            status = take_option(o, getopt_long(argc, argv, "+e:o:h", names, NULL), text);
         }
     }
     *n_words = words;
@@ -174,6 +203,23 @@ static edx_status ask(const options *o, const char *command, const edx_pack *req
     return status;
 }
 
+/* A pair of keys for this machine, or for edxd. */
+static edx_status keygen(const options *o, int n_words, edx_error *err)
+{
+    const char *path = o->output ? o->output : "edx.key";
+    if (n_words > 1)
+        return edx_fail(err, EDX_E_SYNTAX, "keygen: %d arguments, expected none, or -o FILE",
+                        n_words - 1);
+    edx_status status = edx_keygen(path, err);
+    if (!status)
+        printf("%s: secret, for this machine alone\n%s.pub: public, for those who are to know "
+               "it\n",
+               path, path);
+    else
+        edx_error_prefix(err, "keygen");
+    return status;
+}
+
 int main(int argc, char **argv)
 {
     edx_error err = {0};
@@ -181,6 +227,16 @@ int main(int argc, char **argv)
     int words, wrong = parse(&o, argc, argv, &words);
     if (wrong)
         return wrong;
+    if (words > 0 && strcmp(argv[0], "keygen") == 0) {
+        edx_status made = keygen(&o, words, &err);
+        if (made)
+            fprintf(stderr, "edxctl: %s\n", err.text);
+        return made == EDX_E_SYNTAX ? USAGE : made ? FAILED : DONE;
+    }
+    if (o.output) {
+        fprintf(stderr, "edxctl: -o goes with keygen\n");
+        return USAGE;
+    }
     edx_signals_catch();
     edx_pack *request = edx_pack_new();
     edx_status status = request ? edx_request_write(argv, words, request, &err)

@@ -11,6 +11,7 @@
 #include "client/stream.h"
 #include "client/view.h"
 #include "proto/built.h"
+#include "proto/certificate.h"
 
 #define ALL_TOPICS ((1u << EDX_RESULT_TOPICS) - 1u)
 #define ONCE_TIMEOUT_S 5.0
@@ -52,6 +53,8 @@ static const char help[] =
     "  --json             print every message of the topics (default: all) as one line\n"
     "  --count N          end after N messages\n"
     "  --timeout S        fail when nothing comes for S seconds\n"
+    "  --key FILE         your secret key, where edxd wants one (EDX_KEY)\n"
+    "  --server-key FILE  its public key (edxd.pub beside yours)\n"
     "  --help, --version\n";
 
 static int usage(const char *where, const char *what)
@@ -180,6 +183,8 @@ enum {
     JSON,
     COUNT,
     TIMEOUT,
+    KEY,
+    SERVER_KEY,
     VERSION
 };
 
@@ -198,9 +203,17 @@ static const struct option names[] = {{"endpoint", required_argument, NULL, 'e'}
                                       {"json", no_argument, NULL, JSON},
                                       {"count", required_argument, NULL, COUNT},
                                       {"timeout", required_argument, NULL, TIMEOUT},
+                                      {"key", required_argument, NULL, KEY},
+                                      {"server-key", required_argument, NULL, SERVER_KEY},
                                       {"help", no_argument, NULL, 'h'},
                                       {"version", no_argument, NULL, VERSION},
                                       {NULL, 0, NULL, 0}};
+
+static int name_key(const char *own, const char *server)
+{
+    edx_error err;
+    return edx_keys_name(own, server, &err) ? usage("--key", err.text) : DONE;
+}
 
 /* Options whose value is read by a function. */
 static int take_value(options *o, int option, const char *text)
@@ -224,6 +237,10 @@ static int take_value(options *o, int option, const char *text)
         return read_number_of_messages(o, optarg);
     case TIMEOUT:
         return read_timeout(o, optarg);
+    case KEY:
+        return name_key(optarg, NULL);
+    case SERVER_KEY:
+        return name_key(NULL, optarg);
     case COLOUR:
         o->has_depth = edx_depth_parse(optarg, &o->depth);
         return o->has_depth ? DONE : usage("--colour", "expected truecolor, 256, 16 or mono");

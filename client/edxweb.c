@@ -8,6 +8,7 @@
 #include "client/signals.h"
 #include "client/web_server.h"
 #include "proto/built.h"
+#include "proto/certificate.h"
 
 #define LISTEN "127.0.0.1:5580"
 #define MAX_NAMES 16
@@ -28,6 +29,8 @@ static const char help[] =
     "Where edxd is:\n"
     "      --endpoint EP      where it publishes (" EDX_PUBLISH_ENDPOINT ")\n"
     "      --control EP       where it answers (" EDX_CONTROL_ENDPOINT ")\n"
+    "      --key FILE         this server's secret key, where edxd wants one (EDX_KEY)\n"
+    "      --server-key FILE  edxd's public key (edxd.pub beside the other)\n"
     "\n"
     "Where the page is:\n"
     "      --listen ADDR:PORT numeric, [ADDR]:PORT for IPv6 (" LISTEN "); port 0 takes one\n"
@@ -61,10 +64,23 @@ static int usage(const char *where, const char *what)
 
 /* ---- options ---- */
 
-enum { ENDPOINT = 256, CONTROL, LISTEN_AT, ALLOW_HOST, ROOT, TOKEN_FILE, RUNS, VERSION };
+enum {
+    ENDPOINT = 256,
+    CONTROL,
+    KEY,
+    SERVER_KEY,
+    LISTEN_AT,
+    ALLOW_HOST,
+    ROOT,
+    TOKEN_FILE,
+    RUNS,
+    VERSION
+};
 
 static const struct option names[] = {{"endpoint", required_argument, NULL, ENDPOINT},
                                       {"control", required_argument, NULL, CONTROL},
+                                      {"key", required_argument, NULL, KEY},
+                                      {"server-key", required_argument, NULL, SERVER_KEY},
                                       {"listen", required_argument, NULL, LISTEN_AT},
                                       {"allow-host", required_argument, NULL, ALLOW_HOST},
                                       {"root", required_argument, NULL, ROOT},
@@ -96,6 +112,12 @@ static int take_name(options *o, const char *text)
     return DONE;
 }
 
+static int name_key(const char *own, const char *server)
+{
+    edx_error err;
+    return edx_keys_name(own, server, &err) ? usage("--key", err.text) : DONE;
+}
+
 static int take_option(options *o, int option, const char *text)
 {
     switch (option) {
@@ -105,6 +127,10 @@ static int take_option(options *o, int option, const char *text)
     case CONTROL:
         o->web.control = optarg;
         return DONE;
+    case KEY:
+        return name_key(optarg, NULL);
+    case SERVER_KEY:
+        return name_key(NULL, optarg);
     case LISTEN_AT:
         return take_listen(o, optarg);
     case ALLOW_HOST:

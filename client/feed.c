@@ -6,6 +6,8 @@
 #include <time.h>
 #include <zmq.h>
 
+#include "proto/certificate.h"
+
 #define HEARTBEAT_MS 2000
 #define HEARTBEAT_TIMEOUT_MS 5000
 #define RECONNECT_MS 100
@@ -14,8 +16,11 @@
 #define QUEUE 64
 #define MAX_PARTS 3 /* of a reply: the tag, a delimiter, the body */
 
+#define DOOR "inproc://door"
+
 typedef struct zsocket {
-    void *context, *socket;
+    void *context, *socket, *door; /* where ZeroMQ tells of handshakes */
+    edx_admission admission;
 } zsocket;
 
 struct edx_feed {
@@ -53,11 +58,44 @@ static int set_options(void *socket)
 static void link_close(zsocket *l)
 {
     if (l->socket)
+        zmq_socket_monitor(l->socket, NULL, 0);
+    if (l->door)
+        zmq_close(l->door);
+    if (l->socket)
         zmq_close(l->socket);
     if (l->context)
         while (zmq_ctx_term(l->context) && errno == EINTR)
             continue;
     *l = (zsocket){0};
+}
+
+static edx_status use_keys(zsocket *l, edx_error *err)
+{
+    edx_keys keys;
+    edx_status status = edx_keys_find(&keys, &l->admission.has_keys, err);
+    if (status)
+        return err ? err->code = EDX_E_RANGE : EDX_E_RANGE;
+    int failed = 0;
+    if (l->admission.has_keys)
+        failed = zmq_setsockopt(l->socket, ZMQ_CURVE_SERVERKEY, keys.server_key, EDX_KEY_SIZE) |
+                 zmq_setsockopt(l->socket, ZMQ_CURVE_PUBLICKEY, keys.public_key, EDX_KEY_SIZE) |
+                 zmq_setsockopt(l->socket, ZMQ_CURVE_SECRETKEY, keys.secret_key, EDX_KEY_SIZE);
+    explicit_bzero(&keys, sizeof keys);
+    return failed
+               ? edx_fail(err, EDX_E_RANGE, "key: ZeroMQ does not take it: %s", zmq_strerror(errno))
+               : EDX_OK;
+}
+
+static edx_status watch_door(zsocket *l, edx_error *err)
+{
+    static const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                              ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                              ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL;
+    if (!zmq_socket_monitor(l->socket, DOOR, events))
+        l->door = zmq_socket(l->context, ZMQ_PAIR);
+    if (l->door && !set_int(l->door, ZMQ_RCVHWM, 0) && !zmq_connect(l->door, DOOR))
+        return EDX_OK;
+    return edx_fail(err, EDX_E_IO, "ZeroMQ: no socket: %s", zmq_strerror(errno));
 }
 
 static edx_status link_open(zsocket *l, int type, edx_error *err)
@@ -68,7 +106,8 @@ static edx_status link_open(zsocket *l, int type, edx_error *err)
     l->socket = zmq_socket(l->context, type);
     if (!l->socket || set_options(l->socket))
         return edx_fail(err, EDX_E_IO, "ZeroMQ: no socket: %s", zmq_strerror(errno));
-    return EDX_OK;
+    edx_status status = use_keys(l, err);
+    return status ? status : watch_door(l, err);
 }
 
 static edx_status link_connect(zsocket *l, const char *endpoint, edx_error *err)
@@ -81,13 +120,42 @@ static edx_status link_connect(zsocket *l, const char *endpoint, edx_error *err)
                     endpoint, zmq_strerror(errno));
 }
 
-/* END when the wait was in vain; a signal ends it too. */
-static edx_status link_await(const zsocket *l, int timeout_ms, edx_error *err)
+static void note_handshake(zsocket *l, uint16_t event, uint32_t value)
 {
-    zmq_pollitem_t item = {.socket = l->socket, .events = ZMQ_POLLIN};
-    int n = zmq_poll(&item, 1, timeout_ms);
+    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+        edx_admission_note(&l->admission, EDX_HANDSHAKE_DONE);
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        edx_admission_note(&l->admission, EDX_HANDSHAKE_DENIED);
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        edx_admission_note(&l->admission, EDX_HANDSHAKE_BROKEN);
+    else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+        edx_admission_note(&l->admission, EDX_HANDSHAKE_FOREIGN);
+}
+
+/* What has come from the door: an event and its value, then the endpoint. */
+static edx_status link_check(zsocket *l, edx_error *err)
+{
+    unsigned char event[6];
+    char endpoint[512];
+    while (zmq_recv(l->door, event, sizeof event, ZMQ_DONTWAIT) == (int)sizeof event) {
+        uint16_t what;
+        uint32_t value;
+        memcpy(&what, event, sizeof what);
+        memcpy(&value, event + sizeof what, sizeof value);
+        note_handshake(l, what, value);
+        zmq_recv(l->door, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
+    }
+    return l->admission.trouble ? edx_fail(err, EDX_E_DENIED, "%s", l->admission.trouble) : EDX_OK;
+}
+
+/* END when the wait was in vain; a signal ends it too. */
+static edx_status link_await(zsocket *l, int timeout_ms, edx_error *err)
+{
+    zmq_pollitem_t items[2] = {{.socket = l->socket, .events = ZMQ_POLLIN},
+                               {.socket = l->door, .events = ZMQ_POLLIN}};
+    int n = zmq_poll(items, 2, timeout_ms);
     if (n > 0)
-        return EDX_OK;
+        return link_check(l, err);
     if (n == 0 || errno == EINTR)
         return edx_fail(err, EDX_E_END, "nothing came");
     return edx_fail(err, EDX_E_IO, "ZeroMQ: %s", zmq_strerror(errno));
@@ -217,17 +285,16 @@ edx_status edx_feed_receive(edx_feed *feed, int timeout_ms, edx_message **out, e
 edx_status edx_feed_drain(edx_feed *feed, edx_error *err)
 {
     bool any = true;
-    while (any) {
+    edx_status status = link_check(&feed->link, err);
+    while (!status && any) {
         edx_message *message;
-        edx_status status = read_one(feed, &message, &any, err);
-        if (status)
-            return status;
+        status = read_one(feed, &message, &any, err);
         if (!message)
             continue;
         edx_message_free(&feed->newest[message->topic]);
         feed->newest[message->topic] = message;
     }
-    return EDX_OK;
+    return status;
 }
 
 edx_message *edx_feed_take(edx_feed *feed, edx_result_topic topic)
@@ -312,6 +379,9 @@ edx_status edx_caller_ask(edx_caller *caller, uint64_t tag, const void *body, si
                           edx_error *err)
 {
     void *socket = caller->link.socket;
+    edx_status status = link_check(&caller->link, err);
+    if (status)
+        return status;
     if (zmq_send(socket, &tag, sizeof tag, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         return edx_fail(err, errno == EAGAIN ? EDX_E_STATE : EDX_E_IO,
                         "cannot send the request: %s",
@@ -323,7 +393,7 @@ edx_status edx_caller_answer(edx_caller *caller, uint64_t *tag, edx_message **ou
 {
     zmq_msg_t part[MAX_PARTS];
     int parts = 1;
-    edx_status status = EDX_OK;
+    edx_status status = link_check(&caller->link, err);
     *out = NULL;
     while (!status && !*out && parts > 0) {
         parts_init(part);

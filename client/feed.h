@@ -20,9 +20,13 @@ double edx_monotonic(void);
 
 typedef struct edx_feed edx_feed;
 
+/* The keys of whoever asks are those that EDX_KEY and EDX_SERVER_KEY name (edx_keys_find). Where
+ * edxd refuses the connection for them, or for want of them, every function that sends or receives
+ * says so: DENIED, which does not change any more. */
+
 /* Subscribes to the topics whose bits (1 << topic) are set. The connection is made, and made again
  * after every loss, in the background: a daemon that is not there yet is no error. Errors: RANGE
- * (an endpoint that is none), NOMEM, IO. */
+ * (an endpoint or a key that is none), NOMEM, IO. */
 edx_status edx_feed_new(const char *endpoint, unsigned topics, edx_feed **out, edx_error *err);
 void edx_feed_free(edx_feed **feed);
 

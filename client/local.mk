@@ -1,7 +1,7 @@
 noinst_LTLIBRARIES += libedxclient.la
 
-libedxclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
-libedxclient_la_LIBADD   = $(ZMQ_LIBS) $(JANSSON_LIBS) $(NCURSES_LIBS) -lm
+libedxclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS) $(CZMQ_CFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
+libedxclient_la_LIBADD   = $(ZMQ_LIBS) $(CZMQ_LIBS) $(JANSSON_LIBS) $(NCURSES_LIBS) -lm
 libedxclient_la_SOURCES  = \
 	client/canvas.c \
 	client/canvas.h \
@@ -13,6 +13,8 @@ libedxclient_la_SOURCES  = \
 	client/feed.h \
 	client/json.c \
 	client/json.h \
+	client/keygen.c \
+	client/keygen.h \
 	client/keys.c \
 	client/keys.h \
 	client/message.c \
@@ -99,5 +101,5 @@ edxmon_LDADD   = $(EDX_CLIENT)
 bin_PROGRAMS += edxctl
 edxctl_SOURCES = client/edxctl.c
 edxctl_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_BUILT_FLAGS) \
-	-DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_MSGPACK), $(VERSION_JANSSON)"'
+	-DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_CZMQ), $(VERSION_MSGPACK), $(VERSION_JANSSON)"'
 edxctl_LDADD   = $(EDX_CLIENT)

@@ -3,27 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
+
+#include "proto/certificate.h"
 
 #define MAX_ID (UINT64_C(1) << 53) /* what a number of JavaScript counts to */
 
 /* ---- the token ---- */
-
-static edx_status check_mode(int fd, const char *path, edx_error *err)
-{
-    struct stat info;
-    if (fstat(fd, &info))
-        return edx_fail(err, EDX_E_IO, "%s", strerror(errno));
-    if (!S_ISREG(info.st_mode))
-        return edx_fail(err, EDX_E_IO,
-                        "no regular file, expected one with a token in its first line");
-    if (info.st_mode & (S_IRWXG | S_IRWXO))
-        return edx_fail(err, EDX_E_STATE,
-                        "others may read it (mode %03o), expected 600: chmod 600 %.100s",
-                        (unsigned)info.st_mode & 0777U, path);
-    return EDX_OK;
-}
 
 static edx_status read_line(int fd, edx_token *out, edx_error *err)
 {
@@ -51,7 +37,7 @@ edx_status edx_token_read(const char *path, edx_token *out, edx_error *err)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (fd < 0)
         return edx_fail(err, EDX_E_IO, "%s", strerror(errno));
-    edx_status status = check_mode(fd, path, err);
+    edx_status status = edx_private_check(fd, path, err);
     if (!status)
         status = read_line(fd, out, err);
     close(fd);

@@ -42,7 +42,7 @@ _edx_words() {
         case $3 in
         get | set) _edx_keys "$2" edxd ;;
         history) echo "$_edx_topics" ;;
-        *) echo status save stop reset get set profile region calibrate history export report ;;
+        *) echo status save stop reset get set profile region calibrate history export report keygen ;;
         esac
         ;;
     *edxmon) echo "$_edx_topics" ;;
@@ -74,7 +74,7 @@ _edx() {
         case $before in
         --offline) _edx_files "$word" '\.edxr$' ;;
         --root | --runs) mapfile -t COMPREPLY < <(compgen -d -- "$word") ;;
-        --config | -c | --output | -o | --convert | --truth | --token-file) _edx_files "$word" . ;;
+        --config | -c | --output | -o | --convert | --truth | --token-file | --key | --server-key) _edx_files "$word" . ;;
         esac
     elif [[ $word == -* ]]; then
         mapfile -t COMPREPLY < <(compgen -W "$("$program" --help 2>&1 | grep -oE -- '--[a-z][a-z-]*' | sort -u)" -- "$word")

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "instrument/output.h"
+#include "proto/certificate.h"
 
 #define DEFAULT_ENDPOINT "tcp://127.0.0.1:5555"
 #define DEFAULT_WAIT_S 5.0
@@ -41,6 +42,17 @@ edx_status edx_arguments_number(const char *option, const char *text, double *ou
     return EDX_OK;
 }
 
+static edx_status name_keys(const edx_stream_arguments *texts, edx_error *err)
+{
+    edx_keys keys;
+    bool found = false;
+    edx_status status = edx_keys_name(texts->key, texts->server_key, err);
+    if (status == EDX_OK && texts->key)
+        status = edx_keys_find(&keys, &found, err);
+    explicit_bzero(&keys, sizeof keys);
+    return status;
+}
+
 edx_status edx_arguments_stream(const edx_stream_arguments *texts, edx_sender_options *sender,
                                 double *times, edx_error *err)
 {
@@ -55,7 +67,9 @@ edx_status edx_arguments_stream(const edx_stream_arguments *texts, edx_sender_op
     if (texts->speed && !edx_output_speed(texts->speed, times))
         return edx_fail(err, EDX_E_RANGE, "--speed: \"%s\", expected a number above 0, or max",
                         texts->speed);
-    edx_status status = edx_arguments_number("--wait", texts->wait, &sender->wait_s, err);
+    edx_status status = name_keys(texts, err);
+    if (status == EDX_OK)
+        status = edx_arguments_number("--wait", texts->wait, &sender->wait_s, err);
     if (status == EDX_OK)
         status = edx_arguments_number("--timeout", texts->timeout, &sender->timeout_s, err);
     return status;

@@ -18,10 +18,12 @@ edx_status edx_arguments_number(const char *option, const char *text, double *ou
 /* The texts of the options that say how messages are sent; NULL: not given. */
 typedef struct edx_stream_arguments {
     const char *pattern, *speed, *wait, *timeout;
+    const char *key, *server_key;
 } edx_stream_arguments;
 
-/* Fills sender (endpoint and connect are the caller's; a missing endpoint becomes the default) and
- * times, how many times faster than real. UNKNOWN or RANGE names the option. */
+/* Names the keys that senders use, which must be good ones, and fills sender (endpoint and connect are the caller's; a missing endpoint becomes the default) and
+ * times, how many times faster than real. UNKNOWN or RANGE names the option; what edx_keys_find
+ * says. */
 edx_status edx_arguments_stream(const edx_stream_arguments *texts, edx_sender_options *sender,
                                 double *times, edx_error *err);
 

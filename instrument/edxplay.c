@@ -36,6 +36,8 @@ static const char help_text[] =
     "      --wait SECONDS     pub: for the first subscriber (default: 5)\n"
     "      --timeout SECONDS  push, dealer: give up after so long without any progress;\n"
     "                         0: never (default: 300)\n"
+    "      --key FILE         this instrument's secret key, where edxd wants one (EDX_KEY)\n"
+    "      --server-key FILE  edxd's public key (default: edxd.pub beside the other)\n"
     "      --convert OUT      write a recording of whole frames in events form instead\n"
     "      --follow[=SECONDS] FILE (.edxr, .pts) is still being written: send what is\n"
     "                         added, until nothing was for SECONDS (default: until\n"
@@ -128,6 +130,8 @@ enum {
     OPT_LOOP,
     OPT_WAIT,
     OPT_TIMEOUT,
+    OPT_KEY,
+    OPT_SERVER_KEY,
     OPT_CONVERT,
     OPT_FOLLOW,
     OPT_FRAMES,
@@ -142,6 +146,8 @@ static const struct option options[] = {{"endpoint", required_argument, NULL, OP
                                         {"loop", required_argument, NULL, OPT_LOOP},
                                         {"wait", required_argument, NULL, OPT_WAIT},
                                         {"timeout", required_argument, NULL, OPT_TIMEOUT},
+                                        {"key", required_argument, NULL, OPT_KEY},
+                                        {"server-key", required_argument, NULL, OPT_SERVER_KEY},
                                         {"convert", required_argument, NULL, OPT_CONVERT},
                                         {"follow", optional_argument, NULL, OPT_FOLLOW},
                                         {"frames", required_argument, NULL, OPT_FRAMES},
@@ -167,6 +173,10 @@ static const char **slot(arguments *args, int option)
         return &args->stream.wait;
     case OPT_TIMEOUT:
         return &args->stream.timeout;
+    case OPT_KEY:
+        return &args->stream.key;
+    case OPT_SERVER_KEY:
+        return &args->stream.server_key;
     case OPT_CONVERT:
         return &args->convert;
     case OPT_FOLLOW:

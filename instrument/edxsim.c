@@ -47,6 +47,8 @@ static const char help_text[] =
     "      --wait SECONDS     pub: for the first subscriber (default: 5)\n"
     "      --timeout SECONDS  push, dealer: give up after so long without any progress;\n"
     "                         0: never (default: 300)\n"
+    "      --key FILE         this instrument's secret key, where edxd wants one (EDX_KEY)\n"
+    "      --server-key FILE  edxd's public key (default: edxd.pub beside the other)\n"
     "\n"
     "      --fault KIND[,..]  what goes wrong: gap, duplicate, reorder, garbage, late,\n"
     "                         broken, silence[=SECONDS], blocks\n"
@@ -138,6 +140,8 @@ enum {
     OPT_SPEED,
     OPT_WAIT,
     OPT_TIMEOUT,
+    OPT_KEY,
+    OPT_SERVER_KEY,
     OPT_FAULT,
     OPT_SCENES
 };
@@ -161,6 +165,8 @@ static const struct option options[] = {{"scene", required_argument, NULL, OPT_S
                                         {"speed", required_argument, NULL, OPT_SPEED},
                                         {"wait", required_argument, NULL, OPT_WAIT},
                                         {"timeout", required_argument, NULL, OPT_TIMEOUT},
+                                        {"key", required_argument, NULL, OPT_KEY},
+                                        {"server-key", required_argument, NULL, OPT_SERVER_KEY},
                                         {"fault", required_argument, NULL, OPT_FAULT},
                                         {"quiet", no_argument, NULL, 'q'},
                                         {"scenes", no_argument, NULL, OPT_SCENES},
@@ -206,6 +212,10 @@ static const char **slot(arguments *args, int option)
         return &args->stream.wait;
     case OPT_TIMEOUT:
         return &args->stream.timeout;
+    case OPT_KEY:
+        return &args->stream.key;
+    case OPT_SERVER_KEY:
+        return &args->stream.server_key;
     case OPT_FAULT:
         return &args->fault;
     default:

@@ -9,6 +9,7 @@
 
 #include <zmq.h>
 
+#include "proto/certificate.h"
 #include "proto/frame.h"
 #include "proto/wire.h"
 
@@ -42,6 +43,7 @@ struct edx_sender {
     int64_t progress_ms; /* last time anything moved */
     int64_t silent_from_ms, silence_ms;
     bool told;
+    edx_admission admission;
     edx_sender_counts counts;
 };
 
@@ -122,16 +124,36 @@ static edx_status open_socket(edx_sender *sender, edx_error *err)
     return EDX_OK;
 }
 
-/* A dealer must know when edxd has gone: what it had not read is lost, and wanted when it is back.
- */
+static edx_status use_keys(edx_sender *sender, edx_error *err)
+{
+    edx_keys keys;
+    edx_status status = edx_keys_find(&keys, &sender->admission.has_keys, err);
+    int failed = 0;
+    if (status)
+        return err ? err->code = EDX_E_RANGE : EDX_E_RANGE;
+    if (sender->admission.has_keys)
+        failed =
+            zmq_setsockopt(sender->socket, ZMQ_CURVE_SERVERKEY, keys.server_key, EDX_KEY_SIZE) |
+            zmq_setsockopt(sender->socket, ZMQ_CURVE_PUBLICKEY, keys.public_key, EDX_KEY_SIZE) |
+            zmq_setsockopt(sender->socket, ZMQ_CURVE_SECRETKEY, keys.secret_key, EDX_KEY_SIZE);
+    explicit_bzero(&keys, sizeof keys);
+    return failed ? fail_zmq(sender, "ZeroMQ to take the key", err) : EDX_OK;
+}
+
+/* Handshakes; and a dealer must know when edxd has gone: what it had not read is lost, and wanted
+ * when it is back. */
 static edx_status watch(edx_sender *sender, edx_error *err)
 {
-    if (sender->options.pattern != EDX_SENDER_DEALER)
-        return EDX_OK;
-    if (zmq_socket_monitor(sender->socket, MONITOR, ZMQ_EVENT_DISCONNECTED) != 0)
+    const int unlimited = 0;
+    const int events = ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH |
+                       ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL |
+                       ZMQ_EVENT_DISCONNECTED;
+    if (zmq_socket_monitor(sender->socket, MONITOR, events) != 0)
         return fail_zmq(sender, "a socket monitor", err);
     sender->monitor = zmq_socket(sender->context, ZMQ_PAIR);
-    if (!sender->monitor || zmq_connect(sender->monitor, MONITOR) != 0)
+    if (!sender->monitor ||
+        zmq_setsockopt(sender->monitor, ZMQ_RCVHWM, &unlimited, sizeof unlimited) != 0 ||
+        zmq_connect(sender->monitor, MONITOR) != 0)
         return fail_zmq(sender, "a socket monitor", err);
     return EDX_OK;
 }
@@ -169,6 +191,8 @@ edx_status edx_sender_new(const edx_sender_options *options, edx_sender **out, e
     edx_status status =
         sender->wire ? open_socket(sender, err) : edx_fail(err, EDX_E_NOMEM, "no memory");
     if (status == EDX_OK)
+        status = use_keys(sender, err);
+    if (status == EDX_OK)
         status = watch(sender, err);
     if (status == EDX_OK)
         status = attach(sender, err);
@@ -189,6 +213,8 @@ void edx_sender_free(edx_sender **sender)
         free(s->window[s->first].body);
     if (s->socket && (s->options.pattern == EDX_SENDER_DEALER || edx_stop_asked(s->options.stop)))
         set_option(s->socket, ZMQ_LINGER, STOPPED_MS);
+    if (s->socket)
+        zmq_socket_monitor(s->socket, NULL, 0);
     if (s->monitor)
         zmq_close(s->monitor);
     if (s->socket)
@@ -303,20 +329,47 @@ static bool receive(edx_sender *sender)
     return true;
 }
 
-/* True when the monitor saw a peer leave, the one event it is asked for. */
+static void note_handshake(edx_sender *sender, uint16_t event, uint32_t value)
+{
+    const char *before = sender->admission.trouble;
+    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED)
+        edx_admission_note(&sender->admission, EDX_HANDSHAKE_DONE);
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        edx_admission_note(&sender->admission, EDX_HANDSHAKE_DENIED);
+    else if (event == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL)
+        edx_admission_note(&sender->admission, EDX_HANDSHAKE_BROKEN);
+    else if (value == ZMQ_PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH)
+        edx_admission_note(&sender->admission, EDX_HANDSHAKE_FOREIGN);
+    if (sender->admission.trouble && sender->admission.trouble != before &&
+        !sender->options.connect)
+        tell(sender, sender->admission.trouble);
+}
+
+/* Takes what the monitor saw: an event and its value, then the endpoint. True when a peer left. */
 static bool peer_left(edx_sender *sender)
 {
     bool left = false;
-    zmq_msg_t part;
-    while (sender->monitor) {
-        zmq_msg_init(&part);
-        int rc = zmq_msg_recv(&part, sender->monitor, ZMQ_DONTWAIT);
-        zmq_msg_close(&part);
-        if (rc < 0)
-            break;
-        left = true;
+    unsigned char seen[6];
+    char endpoint[512];
+    while (zmq_recv(sender->monitor, seen, sizeof seen, ZMQ_DONTWAIT) == (int)sizeof seen) {
+        uint16_t event;
+        uint32_t value;
+        memcpy(&event, seen, sizeof event);
+        memcpy(&value, seen + sizeof event, sizeof value);
+        left = left || event == ZMQ_EVENT_DISCONNECTED;
+        note_handshake(sender, event, value);
+        zmq_recv(sender->monitor, endpoint, sizeof endpoint, ZMQ_DONTWAIT);
     }
     return left;
+}
+
+/* Whoever binds waits for another one; whoever connects has nobody else to wait for. */
+static edx_status check_admission(const edx_sender *sender, edx_error *err)
+{
+    return sender->options.connect && sender->admission.trouble
+               ? edx_fail(err, EDX_E_DENIED, "%.100s: %s", sender->endpoint,
+                          sender->admission.trouble)
+               : EDX_OK;
 }
 
 /* ---- sending ---- */
@@ -381,7 +434,7 @@ static void pump(edx_sender *sender, int64_t timeout_ms, bool want_room)
     zmq_poll(items, n, timeout_ms > 0 ? timeout_ms : 0);
     while (sender->options.pattern != EDX_SENDER_PUSH && receive(sender))
         ;
-    if (peer_left(sender))
+    if (peer_left(sender) && sender->options.pattern == EDX_SENDER_DEALER)
         send_all_again(sender);
     flush(sender);
     resend_after_silence(sender);
@@ -393,6 +446,9 @@ static edx_status patience(edx_sender *sender, unsigned stops_before, int64_t si
 {
     unsigned stops = edx_stop_asked(sender->options.stop);
     int64_t waited = now_ms() - since_ms;
+    edx_status status = check_admission(sender, err);
+    if (status != EDX_OK)
+        return status;
     if (stops > stops_before)
         return edx_fail(err, EDX_E_END, "stopped");
     if (waited >= NOTICE_MS && !sender->told) {
@@ -473,7 +529,9 @@ edx_status edx_sender_send(edx_sender *sender, const edx_outgoing *message, edx_
     if (sender->options.pattern == EDX_SENDER_PUB)
         while (receive(sender))
             ;
-    return send_pushed(sender, message, err);
+    peer_left(sender);
+    edx_status status = check_admission(sender, err);
+    return status != EDX_OK ? status : send_pushed(sender, message, err);
 }
 
 edx_status edx_sender_pause(edx_sender *sender, double seconds, edx_error *err)
@@ -496,6 +554,9 @@ edx_status edx_sender_finish(edx_sender *sender, edx_error *err)
     int64_t start = now_ms();
     while (sender->n > 0) {
         pump(sender, TICK_MS, false);
+        edx_status status = check_admission(sender, err);
+        if (status != EDX_OK)
+            return status;
         unsigned stops = edx_stop_asked(sender->options.stop);
         double limit = sender->options.timeout_s;
         int64_t waited = now_ms() - later(start, sender->progress_ms);
@@ -517,12 +578,17 @@ static edx_status wait_for_subscriber(edx_sender *sender, edx_error *err)
     bool found = false;
     int64_t end = now_ms() + (int64_t)(sender->options.wait_s * 1e3);
     while (!found && now_ms() < end) {
-        zmq_pollitem_t items[2] = {{.socket = sender->socket, .events = ZMQ_POLLIN},
+        zmq_pollitem_t items[3] = {{.socket = sender->socket, .events = ZMQ_POLLIN},
+                                   {.socket = sender->monitor, .events = ZMQ_POLLIN},
                                    {.fd = edx_stop_fd(sender->options.stop), .events = ZMQ_POLLIN}};
-        zmq_poll(items, sender->options.stop ? 2 : 1, TICK_MS);
+        zmq_poll(items, sender->options.stop ? 3 : 2, TICK_MS);
         if (edx_stop_asked(sender->options.stop) > 0)
             return edx_fail(err, EDX_E_END, "stopped");
         found = receive(sender);
+        peer_left(sender);
+        edx_status status = check_admission(sender, err);
+        if (status != EDX_OK)
+            return status;
     }
     if (found)
         return edx_sender_pause(sender, 0.05, err); /* its other subscriptions come right after */

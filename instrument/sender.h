@@ -44,7 +44,9 @@ typedef struct edx_outgoing {
 
 typedef struct edx_sender edx_sender;
 
-/* Binds or connects. IO with what the system said. */
+/* Binds or connects, with the keys that EDX_KEY and EDX_SERVER_KEY name (edx_keys_find). IO with
+ * what the system said; RANGE: a key that is none. Where it connects and edxd refuses it for its
+ * key, or for want of one, sending says so: DENIED. */
 edx_status edx_sender_new(const edx_sender_options *options, edx_sender **out, edx_error *err);
 /* What is still on its way gets the timeout to leave; nothing unacknowledged is waited for. */
 void edx_sender_free(edx_sender **sender);

@@ -26,6 +26,8 @@ static edx_outcome outcome_of(edx_status status)
         return EDX_MEMORY;
     case EDX_E_END:
         return EDX_NOTHING;
+    case EDX_E_DENIED:
+        return EDX_REFUSED;
     case EDX_E_IO:
         return EDX_SYSTEM;
     default:

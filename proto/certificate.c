@@ -25,13 +25,13 @@ edx_status edx_private_check(int fd, const char *path, edx_error *err)
 {
     struct stat info;
     if (fstat(fd, &info) != 0)
-        return edx_fail(err, EDX_E_IO, "%.120s: %s", path, strerror(errno));
+        return edx_fail(err, EDX_E_IO, "%s", strerror(errno));
     if (!S_ISREG(info.st_mode))
-        return edx_fail(err, EDX_E_IO, "%.120s: no regular file, expected one", path);
+        return edx_fail(err, EDX_E_IO, "no regular file, expected one");
     if (info.st_mode & (is_credential(path) ? S_IRWXO : S_IRWXG | S_IRWXO))
         return edx_fail(err, EDX_E_STATE,
-                        "%.80s: others may read it (mode %03o), expected 600: chmod 600 %.80s",
-                        path, (unsigned)info.st_mode & 0777U, path);
+                        "others may read it (mode %03o), expected 600: chmod 600 %.100s",
+                        (unsigned)info.st_mode & 0777U, path);
     return EDX_OK;
 }
 
@@ -39,11 +39,11 @@ static edx_status check_unwritable(int fd, const char *path, edx_error *err)
 {
     struct stat info;
     if (fstat(fd, &info) != 0)
-        return edx_fail(err, EDX_E_IO, "%.120s: %s", path, strerror(errno));
+        return edx_fail(err, EDX_E_IO, "%s", strerror(errno));
     if (info.st_mode & S_IWOTH)
         return edx_fail(err, EDX_E_STATE,
-                        "%.80s: anybody may write it (mode %03o), expected 644: chmod o-w %.80s",
-                        path, (unsigned)info.st_mode & 0777U, path);
+                        "anybody may write it (mode %03o), expected 644: chmod o-w %.100s",
+                        (unsigned)info.st_mode & 0777U, path);
     return EDX_OK;
 }
 
@@ -112,15 +112,16 @@ static edx_status read_file(const char *path,
                         path, strerror(errno));
     edx_status status = check(fd, path, err);
     FILE *file = status == EDX_OK ? fdopen(fd, "r") : NULL;
-    if (!file) {
+    if (file) {
+        setvbuf(file, NULL, _IONBF, 0); /* no copy of a secret stays in a buffer */
+        status = read_entries(file, take, context, err);
+        fclose(file);
+    } else {
         close(fd);
-        return status ? status : edx_fail(err, EDX_E_NOMEM, "%.120s: no memory", path);
+        status = status ? status : edx_fail(err, EDX_E_NOMEM, "no memory");
     }
-    setvbuf(file, NULL, _IONBF, 0); /* no copy of a secret stays in a buffer */
-    status = read_entries(file, take, context, err);
     if (status)
-        edx_error_prefix(err, "%.120s", path);
-    fclose(file);
+        edx_error_prefix(err, "%.100s", path);
     return status;
 }
 
@@ -218,4 +219,48 @@ edx_status edx_keys_read(const char *own, const char *server, edx_keys *out, edx
     if (status)
         explicit_bzero(out, sizeof *out);
     return status;
+}
+
+edx_status edx_keys_find(edx_keys *out, bool *found, edx_error *err)
+{
+    const char *own = getenv("EDX_KEY"), *server = getenv("EDX_SERVER_KEY");
+    memset(out, 0, sizeof *out);
+    *found = own && own[0] != '\0';
+    if (!*found)
+        return EDX_OK;
+    edx_status status = edx_keys_read(own, server && server[0] != '\0' ? server : NULL, out, err);
+    if (status)
+        edx_error_prefix(err, "key");
+    return status;
+}
+
+edx_status edx_keys_name(const char *own, const char *server, edx_error *err)
+{
+    if ((own && setenv("EDX_KEY", own, 1) != 0) ||
+        (server && setenv("EDX_SERVER_KEY", server, 1) != 0))
+        return edx_fail(err, EDX_E_NOMEM, "no memory for keys");
+    return EDX_OK;
+}
+
+/* ---- handshakes ---- */
+
+#define MANY_BROKEN 5
+
+void edx_admission_note(edx_admission *admission, edx_handshake handshake)
+{
+    edx_admission *a = admission;
+    a->broken = handshake == EDX_HANDSHAKE_BROKEN ? a->broken + 1 : 0;
+    a->admitted = a->admitted || handshake == EDX_HANDSHAKE_DONE;
+    if (handshake == EDX_HANDSHAKE_DONE)
+        a->trouble = NULL;
+    else if (handshake == EDX_HANDSHAKE_DENIED)
+        a->trouble = "edxd does not allow this key: put its .pub file into edxd's security.clients";
+    else if (handshake == EDX_HANDSHAKE_FOREIGN && a->has_keys)
+        a->trouble = "the other side uses no keys: leave out --key, or set security.curve of edxd";
+    else if (handshake == EDX_HANDSHAKE_FOREIGN)
+        a->trouble = "edxd wants a key: --key FILE, made by edxctl keygen, whose .pub file is in "
+                     "edxd's security.clients";
+    else if (a->has_keys && !a->admitted && a->broken >= MANY_BROKEN)
+        a->trouble = "edxd breaks off the handshake: --server-key must be the .pub file of its "
+                     "security.keys, and yours must be in its security.clients";
 }

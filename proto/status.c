@@ -43,6 +43,8 @@ const char *edx_status_text(edx_status status)
         return "no finite answer";
     case EDX_E_DUPLICATE:
         return "came before";
+    case EDX_E_DENIED:
+        return "no key that is allowed";
     }
     return "unknown status";
 }

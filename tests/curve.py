@@ -10,6 +10,7 @@ import time
 
 import msgpack
 import zmq
+import zmq.auth
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "daemon"))
 from harness import WAIT, Daemon, begin, dense, end, program, random_counts, rng_of  # noqa: E402
@@ -302,12 +303,141 @@ def open_config_is_refused(keys):
                    stdout=subprocess.DEVNULL)
 
 
+# ---- the programs ----
+
+
+def run(name, *args, key=None, server=None, timeout=WAIT):
+    """(exit code, stdout, stderr)"""
+    environment = {k: v for k, v in os.environ.items() if k not in ("EDX_KEY", "EDX_SERVER_KEY")}
+    if key:
+        environment["EDX_KEY"] = key
+    if server:
+        environment["EDX_SERVER_KEY"] = server
+    got = subprocess.run([program(name), *args], capture_output=True, text=True, timeout=timeout,
+                         env=environment)
+    return got.returncode, got.stdout, got.stderr
+
+
+def keygen_makes_pairs(keys):
+    path = keys.path("made")
+    code, out, err = run("edxctl", "keygen", "-o", path)
+    assert (code, err) == (0, ""), (code, err)
+    assert path in out and f"{path}.pub" in out, out
+    assert os.stat(path).st_mode & 0o777 == 0o600
+    secret, public = open(path).read(), open(f"{path}.pub").read()
+    assert "secret-key" in secret and "secret-key" not in public
+    pair = zmq.auth.load_certificate(path)
+    assert pair[0] == zmq.auth.load_certificate(f"{path}.pub")[0] == zmq.curve_public(pair[1])
+    code, out, err = run("edxctl", "keygen", "-o", path)
+    assert code == 1 and "there already" in err and open(path).read() == secret, err
+    code, out, err = run("edxctl", "keygen", "-o", keys.path("no/such"))
+    assert code == 1 and err.count("\n") == 1, err
+    code, out, err = run("edxctl", "keygen", "here")
+    assert code == 2, err
+    os.umask(0)
+    assert run("edxctl", "keygen", "-o", keys.path("open-umask"))[0] == 0
+    os.umask(0o022)
+    assert os.stat(keys.path("open-umask")).st_mode & 0o777 == 0o600
+    assert run("edxctl", "keygen", "-o", keys.path("other"))[0] == 0
+    assert zmq.auth.load_certificate(keys.path("other"))[1] != pair[1]
+
+
+def programs_use_keys(keys):
+    own = keys.path("operator")
+    sim = ("--scene", "agau-8nm", "--size", "16", "--frames", "3", "--speed", "max", "-q")
+    with daemon(keys, "router", limits__stall_s=60) as d:
+        for at in range(2):  # the keys from options, then from the environment
+            options = ("--key", own, "--server-key", keys.path("edxd.pub")) if at == 0 else ()
+            key = own if at else None
+            code, out, err = run("edxsim", *sim, "--acq", f"sim{at}", "--pattern", "dealer",
+                                 "--connect", "--endpoint", d.endpoint["ingest"], *options, key=key)
+            assert code == 0, err
+            d.wait(state="finished", frames=3)
+            code, out, err = run("edxctl", "-e", d.endpoint["control"], "get", "quant.limit",
+                                 *options, key=key)
+            assert (code, out) == (0, "10.0\n"), (code, out, err)
+            code, out, err = run("edxmon", "-e", d.endpoint["publish"], "--json", "--count", "1",
+                                 "--timeout", "10", *options, "status", key=key)
+            assert code == 0 and '"topic": "edx.status"' in out.replace('":"', '": "'), (out, err)
+        recording = d.path("sim0", "recording.edxr")
+        code, out, err = run("edxplay", "-q", "--speed", "max", "--pattern", "dealer", "--connect",
+                             "--endpoint", d.endpoint["ingest"], "--key", own, recording)
+        assert code == 0, err
+        d.wait(state="finished", frames=3)
+    with daemon(keys, "sub", bind=False) as d:
+        code, out, err = run("edxsim", *sim, "--endpoint", d.endpoint["ingest"], "--key", own)
+        assert code == 0 and "no subscriber" not in err, err
+        d.wait(state="finished", frames=3)
+
+
+def programs_say_what_helps(keys):
+    keys.make("stranger")
+    stranger, own, wrong = keys.path("stranger"), keys.path("operator"), keys.path("stranger.pub")
+    sim = ("--scene", "agau-8nm", "--size", "16", "--frames", "1", "-q", "--connect")
+
+    def asks(d):
+        yield ("edxctl", "-e", d.endpoint["control"], "status")
+        yield ("edxmon", "-e", d.endpoint["publish"], "--json", "--count", "1", "--timeout", "10")
+        yield ("edxmon", "-e", d.endpoint["publish"], "--once")
+        for pattern in ("push", "dealer"):
+            yield ("edxsim", *sim, "--pattern", pattern, "--endpoint", d.endpoint["ingest"])
+
+    def check(d, expect, **named):
+        for command in asks(d):
+            start = time.monotonic()
+            code, out, err = run(*command, **named)
+            assert code == 1 and out == "" and err.count("\n") >= 1, (command, code, out, err)
+            assert expect in err.splitlines()[-1], (command, err)
+            assert time.monotonic() - start < 8, command
+
+    with daemon(keys) as d:
+        check(d, "--key FILE")
+        check(d, "security.clients", key=stranger)
+        check(d, "--server-key", key=own, server=wrong)
+        web = run("edxweb", "--endpoint", d.endpoint["publish"], "--control", d.endpoint["control"],
+                  "--listen", "127.0.0.1:0", "--root", os.path.join(os.environ.get("EDX_SRCDIR", "."),
+                                                                   "client/web"))
+        assert web[0] == 1 and "--key FILE" in web[2], web
+    with Daemon() as d:
+        check(d, "leave out --key", key=own)
+
+
+def programs_judge_keys(keys):
+    """Like edxd, they take no key that others may read, or that is none."""
+    def copy(name, source, mode):
+        shutil.copy(keys.path(source), keys.path(name))
+        os.chmod(keys.path(name), mode)
+        return keys.path(name)
+
+    lonely = tempfile.mkdtemp(dir=keys.dir)
+    shutil.copy(keys.path("operator"), lonely)
+    cases = (((keys.path("nowhere"), None), ["No such file", "edxctl keygen"]),
+             ((copy("mine", "operator", 0o640), None), ["640", "chmod 600"]),
+             ((copy("public", "operator.pub", 0o600), None), ["no secret-key"]),
+             ((os.path.join(lonely, "operator"), None), ["edxd.pub", "No such file"]),
+             ((keys.path("operator"), keys.path("edxd")), ["a secret key"]),
+             ((keys.path("operator"), copy("any.pub", "edxd.pub", 0o666)), ["chmod o-w"]))
+    for (key, server), expect in cases:
+        options = ["--key", key, *(["--server-key", server] if server else [])]
+        for command in (["edxctl", *options, "status"], ["edxmon", *options, "--once"],
+                        ["edxweb", *options, "--listen", "127.0.0.1:0", "--root",
+                         os.path.join(os.environ.get("EDX_SRCDIR", "."), "client/web")],
+                        ["edxsim", *options, "-q", "--frames", "1"],
+                        ["edxplay", *options, "-q", "nothing.edxr"]):
+            code, out, err = run(*command)
+            assert code == 2 and out == "" and err.count("\n") == 1, (command, code, out, err)
+            for text in expect:
+                assert text in err, (command, text, err)
+
+
 def main():
     keys = Keys()
     try:
-        for test in (wrong_keys_are_refused, open_config_is_refused, a_run_works,
+        for test in [t for t in (wrong_keys_are_refused, open_config_is_refused, a_run_works,
                      nobody_gets_anything, nobody_sends_anything, rubbish_is_survived,
-                     clients_come_and_go, one_file_may_hold_them):
+                     clients_come_and_go, one_file_may_hold_them, keygen_makes_pairs,
+                     programs_use_keys, programs_say_what_helps, programs_judge_keys)
+                     if t.__name__ in (sys.argv[1:] or [t.__name__])]:
             start = time.monotonic()
             test(keys)
             print(f"{test.__name__}: ok, {time.monotonic() - start:.1f} s", flush=True)
