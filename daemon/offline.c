@@ -12,6 +12,7 @@
 #include "daemon/journal.h"
 #include "daemon/store.h"
 #include "daemon/version.h"
+#include "daemon/warn.h"
 #include "proto/ensemble.h"
 
 /* A body of edx.particles. */
@@ -157,6 +158,8 @@ static void report(void *context, const edx_report *report, void *body, size_t n
         o->failure = report->error;
     }
     if (!report->error.code) {
+        edx_alarms found = {.log = o->log}; /* each run has its own */
+        edx_warn(&found, &report->facts);
         keep_saved(o, report->facts.head.head.acq);
         edx_log_write(o->log, EDX_LOG_NOTICE,
                       "%s: %" PRIu64 " frames, %" PRIu64 " counts: in %s/%s", o->path,

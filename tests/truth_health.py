@@ -1,13 +1,16 @@
 """Frames that do not belong: a broken-off, a dark and a doubled one are named, and nothing else is; with
 analysis.exclude the sum is that of a run in which they never were."""
 import os
+import sys
 import tempfile
 
 import h5py
 import numpy as np
 
-import recordings
-import truth_runs as runs
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "daemon"))
+import recordings  # noqa: E402
+import truth_runs as runs  # noqa: E402
+from harness import Daemon, recording  # noqa: E402
 
 check = runs.check
 FRAMES, DARK, DOUBLED = 40, 7, 23  # the last is broken off
@@ -48,6 +51,31 @@ def same(a, b, path=""):
     return [] if np.array_equal(a, b, equal_nan=np.asarray(a).dtype.kind == "f") else [path]
 
 
+def live(spoiled, left):
+    """Reported while frames come, left out when they have; kept where nothing can be read again."""
+    messages = recording(spoiled)
+    for record in ("true", "false"):
+        with Daemon(analysis__exclude="true", output__record=record, analysis__nmf__components=0) as d:
+            alarms, instrument = d.subscribe("edx.alarm"), d.instrument()
+            for topic, body, _ in messages:
+                if topic != "edx.end":
+                    instrument.send(body, topic)
+            status = d.wait(frames=FRAMES - 1)
+            check(status["state"] == "acquiring" and status["health"]["outliers"] == [DARK, DOUBLED], f"live: {status}")
+            alarms.until(lambda topic, body: any(
+                a["kind"] == "health" and a["active"] and f"frames {DARK}, {DOUBLED} " in a["message"]
+                and "left out of the sum at the end" in a["message"] for a in body.get("alarms", [])))
+            instrument.send(messages[-1][1], "edx.end")
+            status = d.wait(state="finished")
+            check(status["health"]["outliers"] == [DARK, DOUBLED, FRAMES - 1], f"finished: {status}")
+            if record == "true":
+                check((cube(d.runs, "bad") == left).all(), "live and offline leave out other frames")
+                check(status["frames"] == FRAMES - 3, f"finished: {status}")
+            else:
+                check("and outlying ones in the sum" in d.log(), "what is not recorded cannot be left out: nobody says so")
+                check(status["frames"] == FRAMES - 1, f"finished: {status}")
+
+
 def main():
     drifting = ("--frames", FRAMES, "--seed", 5, "--drift", "0.03,-0.02", "--fault", "broken")
     with tempfile.TemporaryDirectory(prefix="truth-") as directory:
@@ -59,6 +87,7 @@ def main():
         runs.offline(outs[0], [spoiled], *settings)
         said = runs.offline(outs[1], [spoiled], *settings, "analysis.exclude=true")
         runs.offline(outs[2], [clean], *settings)
+        live(spoiled, cube(outs[1], "bad"))
         fine, _ = runs.simulate(directory, "good", *drifting[:-2])
         runs.offline(outs[3], [fine], *settings, "analysis.exclude=true")
 
