@@ -164,7 +164,7 @@ bool edx_listen_parse(const char *text, char addr[EDX_WEB_NAME], int *port)
 
 bool edx_run_path_parse(const char *text, char acq[EDX_ACQ_SIZE], const char **file)
 {
-    static const char *const files[] = {"cube.hspy", "results.h5"};
+    static const char *const files[] = {"cube.hspy", "maps.hspy", "results.h5"};
     size_t n = 0;
     for (; is_name(text[n]); n++) {
         if (n + 1 >= EDX_ACQ_SIZE)

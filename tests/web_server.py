@@ -122,7 +122,7 @@ class Runs(unittest.TestCase):
             os.symlink("/etc/hostname", os.path.join(d.runs, "other", "cube.hspy"))
             s = Server(d.endpoint["publish"], d.endpoint["control"], "--runs", d.runs)
             self.addCleanup(s.close)
-            for name in ("cube.hspy", "results.h5"):
+            for name in ("cube.hspy", "maps.hspy", "results.h5"):
                 status, headers, body = s.get(f"/runs/a.run/{name}")
                 with open(d.path("a.run", name), "rb") as f:
                     self.assertEqual((status, body == f.read()), (200, True))
