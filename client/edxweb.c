@@ -42,7 +42,7 @@ static const char help[] =
     "What it may:\n"
     "      --token-file FILE  whoever knows its first line may save, stop, reset and set;\n"
     "                         without it nobody may. The file must be its owner's alone\n"
-    "      --runs DIR         edxd's output.dir, to offer cube.hspy and results.h5 of each run\n"
+    "      --runs DIR         edxd's output.dir, to offer cube, maps and results of each run\n"
     "\n"
     "  -h, --help             this text\n"
     "      --version          the version\n"

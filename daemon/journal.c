@@ -196,12 +196,14 @@ static bool later(const struct timespec *a, const struct timespec *b)
 
 static bool files_stand(const edx_run_file *file)
 {
+    static const char *const names[] = {"cube.hspy", "maps.hspy", "results.h5"};
     struct timespec recording;
-    struct timespec cube;
-    struct timespec results;
-    return written(file->folder, RECORDING, &recording) &&
-           written(file->folder, "cube.hspy", &cube) && later(&cube, &recording) &&
-           written(file->folder, "results.h5", &results) && later(&results, &recording);
+    struct timespec when;
+    bool stand = written(file->folder, RECORDING, &recording);
+    for (size_t i = 0; stand && i < sizeof names / sizeof *names; i++) {
+        stand = written(file->folder, names[i], &when) && later(&when, &recording);
+    }
+    return stand;
 }
 
 bool edx_run_file_stands(const edx_run_file *file)

@@ -43,7 +43,7 @@ void edx_run_file_free(edx_run_file **file);
 void edx_journal_discard(edx_journal *journal, const char *stored, edx_run_file **file);
 const char *edx_run_file_folder(const edx_run_file *file);    /* its path */
 const char *edx_run_file_recording(const edx_run_file *file); /* "" when there is none */
-/* Whether cube.hspy and results.h5 were written after the last record, when it was reopened. */
+/* Whether all other files were written after the last record, when it was reopened. */
 bool edx_run_file_stands(const edx_run_file *file);
 /* Appends one record; offset (may be NULL) is where it starts. OK without doing anything where
  * nothing is recorded. */
