@@ -418,3 +418,11 @@ edx_status edx_analysis_region_polygon(edx_analysis *analysis, const double (*co
         return status;
     return edx_analysis_region(analysis, analysis->mask, out, err);
 }
+
+uint64_t edx_analysis_bytes(const edx_analysis *analysis, uint64_t more)
+{
+    more += edx_pending_events(analysis->later); /* the details have yet to see them */
+    uint64_t bytes =
+        edx_scene_bytes(analysis->scene) + edx_detail_bytes(analysis->now->detail, more);
+    return bytes + bytes / 8 + 24 * more;
+}

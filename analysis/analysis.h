@@ -96,6 +96,9 @@ edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_erro
  */
 edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err);
 
+/* Memory of the sums, for one more message of so many events: the scene, the groups of frames and
+ * the trend, with an eighth of room to grow and 24 bytes an event. */
+uint64_t edx_analysis_bytes(const edx_analysis *analysis, uint64_t more);
 const edx_scene *edx_analysis_scene(const edx_analysis *analysis);
 const edx_begin *edx_analysis_begin(const edx_analysis *analysis);
 const edx_settings *edx_analysis_settings(const edx_analysis *analysis);

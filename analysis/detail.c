@@ -436,3 +436,9 @@ const edx_scene *edx_detail_counts(const edx_detail *detail)
 {
     return edx_sparse_total(edx_grouped_pixels(detail->grouped));
 }
+
+uint64_t edx_detail_bytes(const edx_detail *detail, uint64_t more)
+{
+    return edx_grouped_bytes(detail->grouped) +
+           (detail->watch != NULL ? edx_watch_bytes(detail->watch, more) : 0);
+}

@@ -87,4 +87,7 @@ edx_survey *edx_detail_survey(edx_detail *detail);
 /* Counts of analysis pixels and channels that were added. */
 const edx_scene *edx_detail_counts(const edx_detail *detail);
 
+/* Memory that grows with the counts; with more events to come, at its largest then. */
+uint64_t edx_detail_bytes(const edx_detail *detail, uint64_t more);
+
 #endif

@@ -142,3 +142,9 @@ uint32_t edx_grouped_groups(const edx_grouped *grouped)
 {
     return grouped->groups;
 }
+
+uint64_t edx_grouped_bytes(const edx_grouped *grouped)
+{
+    return edx_sparse_bytes(grouped->pixels) +
+           (grouped->scan != NULL ? edx_sparse_bytes(grouped->scan) : 0);
+}

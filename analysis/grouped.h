@@ -39,4 +39,6 @@ edx_sparse *edx_grouped_pixels(edx_grouped *grouped);    /* analysis pixels; 2 f
 edx_sparse *edx_grouped_scan(edx_grouped *grouped);      /* scan pixels; the same folds */
 uint32_t edx_grouped_groups(const edx_grouped *grouped); /* 0 where they are not wanted */
 
+uint64_t edx_grouped_bytes(const edx_grouped *grouped); /* memory of the counts */
+
 #endif

@@ -363,3 +363,11 @@ uint64_t edx_sparse_exposure(const edx_sparse *sparse, uint32_t fold)
 {
     return sparse->exposure[fold];
 }
+
+uint64_t edx_sparse_bytes(const edx_sparse *sparse)
+{
+    uint64_t bytes = edx_scene_bytes(sparse->total);
+    for (uint32_t f = 0; f < sparse->shape.folds; f++)
+        bytes += sparse->folds[f] != NULL ? edx_scene_bytes(sparse->folds[f]) : 0;
+    return bytes;
+}

@@ -47,6 +47,7 @@ edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_er
 /* Puts all counts into ascending order (analysis/scene_rows.h). */
 void edx_sparse_sort(edx_sparse *sparse);
 
+uint64_t edx_sparse_bytes(const edx_sparse *sparse); /* memory of the counts */
 const edx_sparse_shape *edx_sparse_shape_of(const edx_sparse *sparse);
 uint32_t edx_sparse_pixels(const edx_sparse *sparse);
 uint32_t edx_sparse_channels(const edx_sparse *sparse);

@@ -617,3 +617,14 @@ edx_status edx_trend_update(edx_trend *trend, const edx_line *lines, double limi
     out->sigma = t->sigma;
     return EDX_OK;
 }
+
+uint64_t edx_trend_bytes(const edx_trend *trend, uint64_t more)
+{
+    uint64_t entries = trend->entries_room;
+
+    if (trend->n_entries + more > entries) /* while it grows, both are there */
+        entries += 2 * (trend->n_entries + more);
+    return entries * sizeof *trend->entries + trend->blocks_room * sizeof *trend->blocks +
+           trend->frames_room * sizeof *trend->frames +
+           trend->n_frames * counters(trend) * sizeof *trend->frames->counts;
+}

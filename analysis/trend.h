@@ -72,4 +72,7 @@ edx_status edx_trend_update(edx_trend *trend, const edx_line *lines, double limi
                             uint64_t expected, const uint64_t *skipped, size_t n_skipped,
                             edx_trend_state *out, edx_error *err);
 
+/* Memory of the counts; with more events to come, at its largest while they are added. */
+uint64_t edx_trend_bytes(const edx_trend *trend, uint64_t more);
+
 #endif

@@ -360,3 +360,8 @@ edx_status edx_watch_update(edx_watch *watch, const edx_watch_input *input, edx_
     find_target(w, input, out, &findings[2]);
     return EDX_OK;
 }
+
+uint64_t edx_watch_bytes(const edx_watch *watch, uint64_t more)
+{
+    return watch->trend != NULL ? edx_trend_bytes(watch->trend, more) : 0;
+}

@@ -64,4 +64,7 @@ typedef struct edx_watch_input {
 edx_status edx_watch_update(edx_watch *watch, const edx_watch_input *input, edx_trend_result *out,
                             edx_alarm findings[EDX_WATCH_FINDINGS], edx_error *err);
 
+/* As edx_trend_bytes. */
+uint64_t edx_watch_bytes(const edx_watch *watch, uint64_t more);
+
 #endif

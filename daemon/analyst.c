@@ -169,7 +169,7 @@ static void frame(edx_analyst *a, edx_task *task)
     if (status == EDX_OK) {
         status = edx_run_frame(a->run, task->body, task->size, &task->placement, &err);
     }
-    if (status) {
+    if (status && status != EDX_E_LIMIT) { /* LIMIT: said once */
         edx_log_write(a->log, EDX_LOG_ERROR, "a frame is recorded but not summed: %s", err.text);
     }
     a->arrival_ns = task->arrival_ns;

@@ -36,6 +36,7 @@ static const edx_field output_table[] = {
     {.key = "dir", .kind = EDX_FIELD_TEXT, AT(output, dir), SIZE(output, dir)},
     {.key = "record", .kind = EDX_FIELD_BOOL, AT(output, record)},
     {.key = "sync", .kind = EDX_FIELD_CHOICE, AT(output, sync), .choices = syncs},
+    {.key = "keep_days", .kind = EDX_FIELD_FLOAT, AT(output, keep_days), .min = 0, .max = 36500},
     {0},
 };
 

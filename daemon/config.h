@@ -26,6 +26,7 @@ typedef struct edx_config {
         char dir[4000];
         bool record;
         int sync;
+        double keep_days;
     } output;
     edx_settings settings; /* analysis, quant */
     struct {

@@ -372,7 +372,9 @@ static void give_save(edx_intake *in, uint64_t ticket, edx_state state)
         task.closing->tally = edx_acquisition_tally(in->now.acquisition);
     }
     task.closing->bad = in->bad;
-    task.closing->stands = in->stored && in->now.file && edx_run_file_stands(in->now.file);
+    /* a recording that lacks messages: the files may hold more than it */
+    task.closing->stands = in->stored && task.closing->tally.lost > 0 && in->now.file &&
+                           edx_run_file_stands(in->now.file);
     task.closing->n_alarms = in->options.alarms->n;
     memcpy(task.closing->alarms, in->options.alarms->alarm, sizeof task.closing->alarms);
     in->changed = false;
@@ -1103,6 +1105,11 @@ void edx_intake_retry(edx_intake *intake)
             report_recorded(intake, s);
         }
     }
+}
+
+bool edx_intake_uses(const edx_intake *intake, const char *stored)
+{
+    return strcmp(intake->now.stored, stored) == 0 || strcmp(intake->earlier.stored, stored) == 0;
 }
 
 bool edx_intake_recording_fails(const edx_intake *intake)

@@ -98,6 +98,8 @@ void edx_intake_retry(edx_intake *intake);
 bool edx_intake_recording_fails(const edx_intake *intake);
 /* The alarm of the disk, for what others see of it. */
 edx_disk *edx_intake_disk(edx_intake *intake);
+/* Whether the run of that folder is the present one, or the one before, which late frames join. */
+bool edx_intake_uses(const edx_intake *intake, const char *stored);
 /* Saves again what has changed since the files were written, where the acquisition is finished. */
 void edx_intake_save_changes(edx_intake *intake);
 /* Other settings from now on: recorded, and handed to the analyst. RANGE when the running

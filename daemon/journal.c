@@ -87,6 +87,11 @@ bool edx_journal_records(const edx_journal *journal)
     return journal->record;
 }
 
+int edx_journal_fd(const edx_journal *journal)
+{
+    return journal->fd;
+}
+
 uint64_t edx_journal_free_bytes(const edx_journal *journal)
 {
     struct statvfs fs;

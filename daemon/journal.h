@@ -20,6 +20,7 @@ edx_status edx_journal_new(const char *dir, bool record, bool lock, edx_journal 
                            edx_error *err);
 void edx_journal_free(edx_journal **journal);
 bool edx_journal_records(const edx_journal *journal);
+int edx_journal_fd(const edx_journal *journal); /* the folder of folders */
 /* Seconds that the longest write or sync took since the last call. */
 double edx_journal_slowest_s(edx_journal *journal);
 /* Bytes that we may still write there; UINT64_MAX when the system does not tell. */

@@ -36,6 +36,8 @@ libedxdaemon_la_SOURCES  = \
 	daemon/link.h \
 	daemon/log.c \
 	daemon/log.h \
+	daemon/memory.c \
+	daemon/memory.h \
 	daemon/monitor.c \
 	daemon/monitor.h \
 	daemon/notify.c \
@@ -48,6 +50,8 @@ libedxdaemon_la_SOURCES  = \
 	daemon/receive.h \
 	daemon/rerun.c \
 	daemon/rerun.h \
+	daemon/retention.c \
+	daemon/retention.h \
 	daemon/run.c \
 	daemon/run.h \
 	daemon/spans.c \

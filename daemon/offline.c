@@ -157,6 +157,12 @@ static void report(void *context, const edx_report *report, void *body, size_t n
     if (report->error.code && !o->failure.code) {
         o->failure = report->error;
     }
+    if (report->facts.unsummed > 0 && !o->failure.code) {
+        edx_fail(&o->failure, EDX_E_NOMEM,
+                 "%s: %" PRIu64 " frame messages are not in the sums: no memory, or "
+                 "limits.max_cube_GB",
+                 o->path, report->facts.unsummed);
+    }
     if (!report->error.code) {
         edx_alarms found = {.log = o->log}; /* each run has its own */
         edx_warn(&found, &report->facts);

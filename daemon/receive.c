@@ -20,6 +20,7 @@
 #include "daemon/monitor.h"
 #include "daemon/notify.h"
 #include "daemon/publish.h"
+#include "daemon/retention.h"
 #include "daemon/warn.h"
 
 #define QUEUE_BYTES ((size_t)256 << 20)
@@ -60,6 +61,7 @@ typedef struct receiver {
     edx_alarms alarms;
     edx_analyst *analyst;
     edx_intake *intake;
+    edx_retention retention;
     edx_publisher *publisher;
     edx_monitor *monitor;
     edx_control *control;
@@ -381,6 +383,19 @@ static void watch_space(receiver *r)
     }
 }
 
+static bool in_use(void *context, const char *stored)
+{
+    const receiver *r = context;
+    return edx_intake_uses(r->intake, stored) ||
+           strcmp(edx_monitor_head(r->monitor)->head.acq, stored) == 0;
+}
+
+static void watch_age(receiver *r, int64_t now_ns)
+{
+    edx_retention_look(&r->retention, edx_alarms_active(&r->alarms, "space"), (int64_t)unix_ns(),
+                       now_ns);
+}
+
 static void watch_disk(receiver *r, int64_t now_ns)
 {
     edx_disk *disk = edx_intake_disk(r->intake);
@@ -453,6 +468,7 @@ static void tick(receiver *r)
     watch_space(r);
     watch_refusals(r, now_ns);
     watch_disk(r, now_ns);
+    watch_age(r, now_ns);
     edx_monitor_tick(r->monitor, now_ns);
     send_status(r);
     edx_monitor_line(r->monitor, line, sizeof line);
@@ -624,6 +640,11 @@ static edx_status make_parts(receiver *r, edx_error *err)
                                      .monitor = r->monitor,
                                      .log = r->log};
     r->control = edx_control_new(&parts);
+    r->retention = (edx_retention){.keep_days = r->config->output.keep_days,
+                                   .journal = r->journal,
+                                   .log = r->log,
+                                   .in_use = in_use,
+                                   .context = r};
     const bool made =
         r->pack && r->intake && r->publisher && r->monitor && r->control && (!router || r->acks);
     return made ? EDX_OK : edx_fail(err, EDX_E_NOMEM, "no memory to start");

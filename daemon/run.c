@@ -10,6 +10,7 @@
 #include "analysis/drift.h"
 #include "analysis/pool.h"
 #include "daemon/answer.h"
+#include "daemon/memory.h"
 #include "daemon/store.h"
 #include "daemon/version.h"
 
@@ -23,6 +24,7 @@ typedef struct waiting {
 
 struct edx_run {
     edx_limits limits;
+    uint64_t budget; /* bytes that the sums may take */
     edx_outlet outlet;
     edx_log *log;
     edx_begin begin;
@@ -37,6 +39,9 @@ struct edx_run {
     waiting waiting[EDX_WAITING_FRAMES];
     edx_source source;
     edx_spans summed; /* seq of every message in the sums */
+    uint64_t unsummed;
+    bool full;
+    bool emptied; /* the sums were to be made anew, and could not be */
     bool drift_said;
     bool profile_failed, components_failed;
     edx_result_head head; /* of the newest results */
@@ -62,6 +67,19 @@ static edx_pool *pool_new(edx_log *log)
     return pool;
 }
 
+static uint64_t budget_of(const edx_limits *limits, edx_log *log)
+{
+    const uint64_t machine = edx_memory_of_machine();
+    if (machine >= limits->max_cube_bytes) {
+        return limits->max_cube_bytes;
+    }
+    edx_log_write(log, EDX_LOG_NOTICE,
+                  "the sums may take %.2g GB, two thirds of this machine's memory, not the %.2g GB "
+                  "of limits.max_cube_GB",
+                  (double)machine * 0x1p-30, (double)limits->max_cube_bytes * 0x1p-30);
+    return machine;
+}
+
 edx_run *edx_run_new(const edx_limits *limits, edx_outlet outlet, edx_log *log)
 {
     edx_run *run = calloc(1, sizeof *run);
@@ -69,6 +87,7 @@ edx_run *edx_run_new(const edx_limits *limits, edx_outlet outlet, edx_log *log)
         return NULL;
     }
     run->limits = *limits;
+    run->budget = budget_of(limits, log);
     run->outlet = outlet;
     run->log = log;
     run->events = edx_events_buffer_new();
@@ -100,7 +119,8 @@ void edx_run_free(edx_run **run)
 
 void edx_run_forget(edx_run *run)
 {
-    run->updated = run->drift_said = false;
+    run->updated = run->drift_said = run->full = run->emptied = false;
+    run->unsummed = 0;
     run->source = (edx_source){.path = ""};
     edx_spans_clear(&run->summed);
     edx_analysis_free(&run->analysis);
@@ -246,15 +266,44 @@ static edx_status wait_rows(edx_run *run, uint64_t frame, const void *body, size
 /* What to do with one message of rows. */
 typedef edx_status rows_action(edx_run *run, const edx_frame *frame, edx_error *err);
 
-static edx_status add(edx_run *run, const edx_frame *frame, edx_error *err)
+/* Before the memory is taken. Once the sums are full they stay as they are: those of the frames up
+ * to here. */
+static edx_status check_room(edx_run *run, const edx_frame *frame, const edx_events *events,
+                             edx_error *err)
+{
+    const uint64_t more = events->offsets[events->pixels] - events->offsets[0];
+    if (run->full || edx_analysis_bytes(run->analysis, more) > run->budget) {
+        if (!run->full) {
+            edx_log_write(
+                run->log, EDX_LOG_ERROR,
+                "%s: the sums have reached limits.max_cube_GB at frame %llu: from here on "
+                "frames are recorded, not summed",
+                run->begin.head.acq, (unsigned long long)frame->frame);
+        }
+        run->full = true;
+        return edx_fail(err, EDX_E_LIMIT, "the sums have reached limits.max_cube_GB");
+    }
+    return EDX_OK;
+}
+
+static edx_status add_within(edx_run *run, const edx_frame *frame, bool limited, edx_error *err)
 {
     run->updated = false;
     edx_events events;
     edx_status status = edx_events_from_frame(run->events, frame, &events, err);
+    if (status == EDX_OK && limited) {
+        status = check_room(run, frame, &events, err);
+    }
     if (status == EDX_OK) {
         status = edx_analysis_add(run->analysis, frame, &events, err);
     }
     return status;
+}
+
+/* What was in the sums before. */
+static edx_status add(edx_run *run, const edx_frame *frame, edx_error *err)
+{
+    return add_within(run, frame, false, err);
 }
 
 /* For its drift. */
@@ -274,7 +323,8 @@ static edx_status sum(edx_run *run, const edx_frame *frame, edx_error *err)
     if (!edx_spans_reserve(&run->summed)) {
         return edx_fail(err, EDX_E_NOMEM, "no memory to remember what is summed");
     }
-    const edx_status status = add(run, frame, err);
+    const edx_status status = add_within(run, frame, true, err);
+    run->unsummed += status != EDX_OK;
     if (status == EDX_OK && !edx_spans_has(&run->summed, frame->seq)) {
         edx_spans_add(&run->summed, frame->seq);
     }
@@ -367,7 +417,9 @@ edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_pla
         return wait_rows(run, index, body, n, err);
     }
     status = sum_frame(run, index, body, n, err);
-    edx_analysis_frame(run->analysis, index, placement->complete);
+    if (status == EDX_OK) {
+        edx_analysis_frame(run->analysis, index, placement->complete);
+    }
     if (placement->finish) { /* behind the frame that finishes the acquisition */
         edx_run_place(run, placement);
     }
@@ -425,8 +477,13 @@ static edx_status close_frame(edx_run *run, uint64_t frame, uint64_t n_rows, edx
 
 static edx_status sum_anew(edx_run *run, edx_rerun *rerun, edx_error *err)
 {
-    const edx_status status = edx_analysis_restart(run->analysis, err);
-    return status ? status : for_frames(run, rerun, add, close_frame, err);
+    run->emptied = true;
+    edx_status status = edx_analysis_restart(run->analysis, err);
+    if (status == EDX_OK) {
+        status = for_frames(run, rerun, add, close_frame, err);
+    }
+    run->emptied = status != EDX_OK;
+    return status;
 }
 
 /* Sums without the frames that do not belong. Where settings changed on the way, the health knows
@@ -512,7 +569,7 @@ static edx_status look_back(edx_run *run, edx_error *err)
     if (status == EDX_OK) {
         status = find_places(run, rerun, &changed, err);
     }
-    if (status == EDX_OK && changed) {
+    if (status == EDX_OK && (changed || run->emptied)) {
         status = sum_anew(run, rerun, err);
     }
     if (status == EDX_OK) {
@@ -536,15 +593,18 @@ static bool wants_looking_back(edx_run *run)
 }
 
 /* All frames came: better places than those found live, and what does not belong goes. Where they
- * cannot be read again, the sum stands. */
-static void correct(edx_run *run)
+ * cannot be read again, the sum stands. Fails where it was emptied and could not be made anew. */
+static edx_status correct(edx_run *run, edx_error *failure)
 {
     edx_error err = {0};
     if (!wants_looking_back(run)) {
-        return;
+        return EDX_OK;
     }
     if (run->source.path[0] != '\0') {
         if (look_back(run, &err)) {
+            if (run->emptied) {
+                return edx_fail(failure, err.code, "summing anew: %s", err.text);
+            }
             edx_log_write(run->log, EDX_LOG_ERROR,
                           "%s: drift: frames stay where they were placed "
                           "live: %s",
@@ -560,6 +620,7 @@ static void correct(edx_run *run)
                           : "");
         run->drift_said = true;
     }
+    return EDX_OK;
 }
 
 /* ---- results ---- */
@@ -708,7 +769,7 @@ void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
 {
     const uint64_t *outliers = NULL;
     size_t n = 0;
-    *out = (edx_run_facts){.p = 1.0};
+    *out = (edx_run_facts){.p = 1.0, .unsummed = run->unsummed, .full = run->full};
     out->head = run->head;
     out->head.head = run->begin.head; /* also where nothing can be analysed */
     if (!run->analysis) {
@@ -813,9 +874,9 @@ edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closi
         return status;
     }
     if (state == EDX_FINISHED) {
-        correct(run);
+        status = correct(run, err);
     }
-    status = edx_analysis_final(run->analysis, &results, err);
+    status = status ? status : edx_analysis_final(run->analysis, &results, err);
     if (status) {
         return status;
     }

@@ -15,6 +15,8 @@
 /* What edx.status needs to know of the sums. */
 typedef struct edx_run_facts {
     edx_result_head head; /* acq, frames, frame, counts */
+    uint64_t unsummed;    /* frame messages that are not in the sums: no memory */
+    bool full;            /* limits.max_cube_GB is reached */
     double chi2, p;
     uint64_t dof;
     size_t n_outliers;
@@ -30,7 +32,7 @@ typedef struct edx_run_facts {
 typedef struct edx_closing {
     edx_tally tally;
     uint64_t bad;
-    bool stands; /* the files hold all of the recording already: nothing is stored */
+    bool stands; /* the files may hold more than the recording: nothing is stored */
     size_t n_alarms;
     edx_alarm alarms[16];
 } edx_closing;

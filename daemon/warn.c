@@ -24,9 +24,24 @@ static void warn_of_drift(edx_alarms *alarms, const edx_run_facts *facts)
     }
 }
 
+static void warn_of_memory(edx_alarms *alarms, const edx_run_facts *facts)
+{
+    if (facts->full) {
+        edx_alarms_raise(alarms, "memory", "error", (int64_t)facts->head.frame,
+                         "the sums have reached limits.max_cube_GB: later frames are recorded, not "
+                         "summed; raise it and restart edxd, bin more, or use edxd --offline on a "
+                         "larger machine");
+    } else if (facts->unsummed > 0) {
+        edx_alarms_raise(alarms, "memory", "error", (int64_t)facts->head.frame,
+                         "no memory to sum everything that comes: it is in the recording; free "
+                         "memory and restart edxd");
+    }
+}
+
 void edx_warn(edx_alarms *alarms, const edx_run_facts *facts)
 {
     warn_of_drift(alarms, facts);
+    warn_of_memory(alarms, facts);
     for (size_t i = 0; i < facts->n_findings; i++) {
         const edx_alarm *found = &facts->findings[i];
         if (found->active) {

@@ -10,3 +10,8 @@ tests_edxd_fault_LDADD   = $(EDX_DAEMON)
 FAULT_TESTS = tests/fault_disk.py
 TESTS      += $(FAULT_TESTS)
 EXTRA_DIST += $(FAULT_TESTS)
+
+check_PROGRAMS += tests/test_retention
+TESTS          += tests/test_retention
+tests_test_retention_SOURCES = tests/test_retention.c
+tests_test_retention_LDADD   = $(EDX_DAEMON) $(CMOCKA_LIBS)

@@ -174,6 +174,31 @@ class Memory(Fault):
         np.testing.assert_array_equal(self.d.saved_cube(), 25 * (big > 0))
 
 
+class Cube(Fault):
+    """limits.max_cube_GB: sums stay what they were, frames go on being recorded."""
+    config = {"limits__max_cube_GB": 0.006}
+
+    def test_full(self):
+        frames = random_counts(RNG, 40, (24, 24, 256), 0.3)
+        self.i.send(begin(shape=(24, 24, 256)))
+        self.send(frames)
+        self.i.send(end(messages=40, frames=40))
+        status = self.d.wait(state="finished", received=40, lost=0)
+        self.alarm("memory", says="limits.max_cube_GB")
+        n = status["frames"]
+        self.assertIn(n, range(1, 39))
+        self.assertIn(f"limits.max_cube_GB at frame {n}: ", self.d.log())
+        np.testing.assert_array_equal(self.d.cube(), frames[:n].sum(axis=0))
+        self.assertEqual(self.seqs(), list(range(40)))
+        resident = self.d.resident()
+        self.d.kill()
+        self.d.config["limits.max_cube_GB"] = 1
+        self.d.start()
+        self.d.wait(frames=40, counts=int(frames.sum()))
+        np.testing.assert_array_equal(self.d.cube(), frames.sum(axis=0))
+        self.assertLess(resident, 400 << 20)
+
+
 class Clock(Fault):
     config = {"limits__stall_s": 2}
 

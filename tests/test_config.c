@@ -76,7 +76,8 @@ static const char *const listing[][2] = {
     {"ingest", "{\"endpoint\": \"tcp://127.0.0.1:5555\", \"pattern\": \"sub\", \"bind\": false}"},
     {"publish", "{\"endpoint\": \"tcp://127.0.0.1:5556\"}"},
     {"control", "{\"endpoint\": \"tcp://127.0.0.1:5557\"}"},
-    {"output", "{\"dir\": \"/var/lib/edxd\", \"record\": true, \"sync\": \"frame\"}"},
+    {"output",
+     "{\"dir\": \"/var/lib/edxd\", \"record\": true, \"sync\": \"frame\", \"keep_days\": 0}"},
     {"analysis",
      "{\"bin_energy\": 4, \"bin_pixels\": 2, \"energy_eV\": \"auto\", \"drift\": \"integer\", "
      "\"exclude\": false, "
