@@ -267,8 +267,143 @@ static void test_results_are_defined(void **state)
     }
 }
 
+/* ---- windows and regions at their limits ---- */
+
+/* Two windows that share 300 eV, without background. */
+static edx_settings overlapping(void)
+{
+    edx_settings s = make_settings(EDX_AUTO, 0);
+
+    memcpy(s.quant.lines[1].line, "Cd_La", 6);
+    for (int i = 0; i < 2; i++) {
+        double low = i == 0 ? 2795 : 2895;
+        s.quant.lines[i].window_eV[0] = low;
+        s.quant.lines[i].window_eV[1] = low + 400;
+        for (int j = 0; j < 2; j++) {
+            s.quant.lines[i].background_eV[j][0] = j == 0 ? 2005 : 4005;
+            s.quant.lines[i].background_eV[j][1] = j == 0 ? 2105 : 4105;
+        }
+    }
+    return s;
+}
+
+/* One frame with so many counts at 2850, 3000 and 3250 eV in each pixel: in the first window, in
+ * both, in the second. */
+static edx_analysis *add_three(const edx_settings *settings, const uint32_t counts[3])
+{
+    static uint32_t offsets[17];
+    static uint16_t channels[16 * 1000];
+    static const uint16_t at[3] = {285, 300, 325};
+    edx_begin begin = make_begin(4, 4);
+    edx_frame frame = {.rows = 4, .live_s = NAN, .real_s = NAN};
+    edx_analysis *a = NULL;
+    edx_error err = {.text = ""};
+    uint32_t n = 0;
+
+    for (uint32_t p = 0; p < 16; p++) {
+        for (int i = 0; i < 3; i++)
+            for (uint32_t k = 0; k < counts[i]; k++)
+                channels[n++] = at[i];
+        offsets[p + 1] = n;
+    }
+    const edx_events events = {16, offsets, channels, NULL};
+    if (edx_analysis_new(&begin, settings, &a, &err) != EDX_OK)
+        fail_msg("%s", err.text);
+    assert_int_equal(edx_analysis_add(a, &frame, &events, &err), EDX_OK);
+    edx_analysis_frame(a, 0, true);
+    return a;
+}
+
+static void assert_near(const char *name, double value, double expected)
+{
+    if (!(fabs(value - expected) <= 1e-6 * fabs(expected)))
+        fail_msg("%s: %.9g, expected %.9g", name, value, expected);
+}
+
+/* A region of one pixel, whose windows share counts: these are known twice, not twice as well. */
+static void test_overlapping_windows_share_their_error(void **state)
+{
+    static const uint32_t counts[3] = {200, 300, 400};
+    static const uint8_t one[16] = {0, 0, 0, 0, 0, 0, 1};
+    const double a = 500, b = 700, shared = 300;
+    edx_settings settings = overlapping();
+    edx_analysis *analysis = add_three(&settings, counts);
+    edx_region_result region;
+    edx_results r;
+    edx_error err = {.text = ""};
+
+    (void)state;
+    double f = 1.44 * a / (1.44 * a + b), relative = 1 / a + 1 / b - 2 * shared / (a * b);
+    assert_int_equal(edx_analysis_final(analysis, &r, &err), EDX_OK);
+    assert_near("map", edx_array_get(&r.maps.atomic_fraction, 5), f);
+    assert_near("its sigma", edx_array_get(&r.maps.fraction_sigma, 5),
+                f * (1 - f) * sqrt(relative));
+    assert_int_equal(edx_analysis_region(analysis, one, &region, &err), EDX_OK);
+    assert_int_equal(region.pixels, 1);
+    assert_near("counts", edx_array_get(&region.counts, 0), a);
+    assert_near("region", edx_array_get(&region.fraction, 0), f);
+    assert_near("its sigma", edx_array_get(&region.sigma, 0), f * (1 - f) * sqrt(relative));
+    if (edx_analysis_decompose(analysis, &r, &err) != EDX_OK)
+        fail_msg("%s", err.text);
+    check(&r, false);
+    edx_analysis_free(&analysis);
+}
+
+/* Nothing is known of either element. */
+static void test_a_region_of_nothing(void **state)
+{
+    static const uint32_t counts[3] = {0, 0, 0};
+    static const uint8_t one[16] = {1};
+    edx_settings settings = overlapping();
+    edx_analysis *analysis = add_three(&settings, counts);
+    edx_region_result region;
+    edx_error err = {.text = ""};
+
+    (void)state;
+    assert_int_equal(edx_analysis_region(analysis, one, &region, &err), EDX_OK);
+    for (uint64_t i = 0; i < 2; i++) {
+        assert_true(fabs(edx_array_get(&region.counts, i)) <= 0);
+        assert_true(isnan(edx_array_get(&region.fraction, i)));
+        assert_true(isnan(edx_array_get(&region.sigma, i)));
+    }
+    edx_analysis_free(&analysis);
+}
+
+/* The axis ends at 5110 eV: what lies beyond cannot be, and the key is named; what begins before
+ * takes the channels that are there. */
+static void test_windows_off_the_axis(void **state)
+{
+    edx_begin begin = make_begin(4, 4);
+    edx_error err = {.text = ""};
+    edx_settings s;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        s = overlapping();
+        double *window = i == 0 ? s.quant.lines[1].window_eV : s.quant.lines[0].background_eV[1];
+        window[0] = 6000;
+        window[1] = 6200;
+        assert_int_equal(edx_analysis_check(&begin, &s, &err), EDX_E_RANGE);
+        assert_non_null(strstr(err.text, i == 0 ? "Cd_La window_eV" : "Ag_La background_eV"));
+    }
+    s = overlapping();
+    s.quant.lines[0].window_eV[0] = 2845;
+    s.quant.lines[0].window_eV[1] = 9000;
+    static const uint32_t counts[3] = {200, 300, 400};
+    edx_analysis *analysis = add_three(&s, counts);
+    edx_results r;
+    assert_int_equal(edx_analysis_final(analysis, &r, &err), EDX_OK);
+    assert_near("net", edx_array_get(&r.maps.intensity, 5), 900);
+    edx_analysis_free(&analysis);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_results_are_defined)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_results_are_defined),
+        cmocka_unit_test(test_overlapping_windows_share_their_error),
+        cmocka_unit_test(test_a_region_of_nothing),
+        cmocka_unit_test(test_windows_off_the_axis),
+    };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
