@@ -42,6 +42,10 @@ expect "$edxd" '^StateDirectory=edxd$'
 expect "$edxd" '^ExecStartPre=/.*/edxd -t '
 expect "$edxd" '^ExecStart=/.*/edxd '
 expect "$edxd" '^NoNewPrivileges=yes$'
+expect "$edxd" '^CapabilityBoundingSet=$'
+expect "$edxd" '^ProtectSystem=strict$'
+expect "$edxd" '^SystemCallFilter=@system-service$'
+expect "$edxd" '^SystemCallFilter=sched_setscheduler$'
 expect "$edxd" '^WatchdogSec='
 
 edxweb=$EDX_SRCDIR/systemd/edxweb.service
@@ -55,7 +59,7 @@ expect "$edxweb" '^MemoryMax='
 if command -v systemd-analyze >/dev/null; then
     verify "$edxd" edxd
     verify "$edxweb" edxweb
-    score "$edxd" 20
+    score "$edxd" 15
     score "$edxweb" 15
 else
     echo "no systemd-analyze here: the score was not checked"
