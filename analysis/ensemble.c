@@ -146,7 +146,7 @@ static edx_status copy_particle(const edx_ensemble *e, const edx_particle *p, co
 {
     profile profiles[EDX_ESTIMATORS];
     const size_t m = p->radial.m;
-    double *block = malloc((m + 2 * EDX_ESTIMATORS * e->n * m) * sizeof *block);
+    double *block = malloc((1 + (size_t)2 * EDX_ESTIMATORS * e->n) * m * sizeof *block);
     if (!block)
         return edx_fail(err, EDX_E_NOMEM, "no memory for a particle");
     *out = (member){.m = m, .r_nm = block};
@@ -301,7 +301,7 @@ static edx_status make_axis(edx_ensemble *e, int which, edx_error *err)
         return edx_fail(err, EDX_E_RANGE, "rings too far apart to be averaged");
     axis->m = (size_t)(last - axis->first + 1);
     const size_t cells = e->n_groups * e->n * axis->m;
-    axis->block = calloc(axis->m + 4 * EDX_ESTIMATORS * cells, sizeof *axis->block);
+    axis->block = calloc(axis->m + (size_t)4 * EDX_ESTIMATORS * cells, sizeof *axis->block);
     axis->counts = calloc(EDX_ESTIMATORS * cells, sizeof *axis->counts);
     if (!axis->block || !axis->counts)
         return edx_fail(err, EDX_E_NOMEM, "no memory for the averages");
