@@ -225,7 +225,7 @@ static edx_status reserve(edx_portraits *p, size_t m, edx_error *err)
     free(p->coefficients);
     p->rest = malloc(room * p->channels * sizeof(double));
     p->coefficients = malloc(room * EDX_PORTRAITS_FACTORS * sizeof(double));
-    p->heldout = malloc((p->groups + 1) * p->n * room * sizeof(double));
+    p->heldout = malloc((size_t)(p->groups + 1) * p->n * room * sizeof(double));
     p->spread = malloc(p->n * room * sizeof(double));
     p->rings_room = p->rest && p->heldout && p->spread && p->coefficients ? room : 0;
     return p->rings_room > 0 ? EDX_OK : edx_fail(err, EDX_E_NOMEM, "no memory for %zu rings", m);
@@ -308,9 +308,8 @@ static bool near_enough(const edx_portraits *p, const edx_particle_place *place,
     double y = (row * p->bin_pixels + half) * p->begin.step_nm[0] - place->centre_nm[0];
     double x = (col * p->bin_pixels + half) * p->begin.step_nm[1] - place->centre_nm[1];
     const uint32_t *owner = edx_particles_owner(p->particles);
-    uint32_t middle = p->bin_pixels / 2;
-    uint32_t id = owner[(size_t)(row * p->bin_pixels + middle) * p->begin.cols +
-                        col * p->bin_pixels + middle];
+    size_t middle = p->bin_pixels / 2, y_scan = (size_t)row * p->bin_pixels + middle;
+    uint32_t id = owner[y_scan * p->begin.cols + (size_t)col * p->bin_pixels + middle];
 
     return hypot(y, x) < MAP_REACH * place->radius_nm && (id == 0 || id == place->id);
 }

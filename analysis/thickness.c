@@ -78,7 +78,7 @@ double edx_thickness_correct(const edx_thickness *thickness, double pixels, doub
                              double *net, double *covariance, double *atoms)
 {
     const edx_thickness *t = thickness;
-    double a[EDX_MAX_LINES], mass[EDX_MAX_LINES], electrons = t->electrons_per_s * live_s;
+    double a[EDX_MAX_LINES], mass[EDX_MAX_LINES] = {0}, electrons = t->electrons_per_s * live_s;
     bool known = electrons > 0 && pixels > 0;
 
     for (uint32_t i = 0; i < t->n; i++)

@@ -440,26 +440,29 @@ edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t c
 
 /* ---- composition ---- */
 
+/* Makes *at hold n elements of so many bytes; what does not fit stays as it was. */
+static bool resize(void **at, size_t n, size_t size)
+{
+    void *grown = realloc(*at, n * size + 1);
+
+    if (grown == NULL)
+        return false;
+    *at = grown;
+    return true;
+}
+
 static bool make_room(edx_trend *t)
 {
-    size_t f = t->n_frames, room = t->results_room;
+    size_t room = 2 * t->n_frames, n = t->n;
 
-    if (f <= room)
+    if (t->n_frames <= t->results_room)
         return true;
-    room = 2 * f;
-    double *composition = realloc(t->composition, room * t->n * sizeof *composition + 1);
-    t->composition = composition != NULL ? composition : t->composition;
-    double *sigma = realloc(t->sigma, room * t->n * sizeof *sigma + 1);
-    t->sigma = sigma != NULL ? sigma : t->sigma;
-    double *by_frame = realloc(t->by_frame, 2 * room * t->n * sizeof *by_frame + 1);
-    t->by_frame = by_frame != NULL ? by_frame : t->by_frame;
-    double *a = realloc(t->a, room * sizeof *a);
-    t->a = a != NULL ? a : t->a;
-    double *total = realloc(t->total, room * sizeof *total);
-    t->total = total != NULL ? total : t->total;
-    uint64_t *used = realloc(t->used, room * sizeof *used);
-    t->used = used != NULL ? used : t->used;
-    if (!composition || !sigma || !by_frame || !a || !total || !used)
+    if (!resize((void **)&t->composition, room * n, sizeof(double)) ||
+        !resize((void **)&t->sigma, room * n, sizeof(double)) ||
+        !resize((void **)&t->by_frame, 2 * room * n, sizeof(double)) ||
+        !resize((void **)&t->a, room, sizeof(double)) ||
+        !resize((void **)&t->total, room, sizeof(double)) ||
+        !resize((void **)&t->used, room, sizeof(uint64_t)))
         return false;
     t->results_room = room;
     return true;
@@ -484,17 +487,19 @@ static void quantify(const edx_trend *t, const edx_line *lines, double limit, do
 
 static void compose(edx_trend *t, const edx_line *lines, double limit)
 {
+    size_t width = (size_t)2 * t->n;
+
     for (; t->done < t->n_frames; t->done++) {
         const frame_sums *f = &t->frames[t->done];
         for (uint32_t r = 0; r < REGIONS; r++)
             for (uint32_t s = 1; s < t->segments; s++)
                 t->running[s] += f->counts[(size_t)r * t->segments + s];
-        quantify(t, lines, limit, t->by_frame + 2 * t->n * t->done);
+        quantify(t, lines, limit, t->by_frame + width * t->done);
     }
-    for (uint32_t i = 0; i < t->n; i++)
+    for (size_t i = 0; i < t->n; i++)
         for (size_t f = 0; f < t->n_frames; f++) {
-            t->composition[i * t->n_frames + f] = t->by_frame[2 * t->n * f + i];
-            t->sigma[i * t->n_frames + f] = t->by_frame[2 * t->n * f + t->n + i];
+            t->composition[i * t->n_frames + f] = t->by_frame[width * f + i];
+            t->sigma[i * t->n_frames + f] = t->by_frame[width * f + t->n + i];
         }
 }
 

@@ -157,10 +157,10 @@ static bool worst_sigma(const edx_watch *w, const edx_trend_state *s, double sig
     double fraction[EDX_MAX_LINES], relative[EDX_MAX_LINES];
 
     sigma[0] = sigma[1] = 0;
-    for (uint32_t i = 0; i < w->n && s->frames > 0; i++)
-        fraction[i] = s->composition[(i + 1) * s->frames - 1];
-    if (w->n < 2 || s->frames == 0 || isnan(fraction[0]))
+    if (w->n < 2 || s->frames == 0 || isnan(s->composition[s->frames - 1]))
         return false;
+    for (uint32_t i = 0; i < w->n; i++)
+        fraction[i] = s->composition[(i + 1) * s->frames - 1];
     edx_quant_systematic(w->lines, w->n, fraction, relative);
     for (uint32_t i = 0; i < w->n; i++) {
         double one = s->sigma[(i + 1) * s->frames - 1], two = relative[i] * fraction[i];

@@ -21,7 +21,7 @@ void edx_page_components(const edx_page_frame *page);
 void edx_page_scree(const edx_page_frame *page);
 
 /* A map with cursor, legend (the row below map) and what is under the cursor (the row after). */
-void edx_page_map(const edx_page_frame *page, edx_area map);
+void edx_page_map(const edx_page_frame *page, edx_area area);
 
 /* The keys. */
 void edx_page_help(edx_canvas *canvas);

@@ -21,9 +21,9 @@ typedef struct edx_stream_arguments {
     const char *key, *server_key;
 } edx_stream_arguments;
 
-/* Names the keys that senders use, which must be good ones, and fills sender (endpoint and connect are the caller's; a missing endpoint becomes the default) and
- * times, how many times faster than real. UNKNOWN or RANGE names the option; what edx_keys_find
- * says. */
+/* Names the keys that senders use, which must be good ones, and fills sender (endpoint and connect
+ * are the caller's; a missing endpoint becomes the default) and times, how many times faster than
+ * real. UNKNOWN or RANGE names the option; what edx_keys_find says. */
 edx_status edx_arguments_stream(const edx_stream_arguments *texts, edx_sender_options *sender,
                                 double *times, edx_error *err);
 
