@@ -1,5 +1,5 @@
 # make bench measures kernels and daemon in one run, prints one table and keeps it as bench.json.
-BENCHES = bench/kernels bench/components bench/nmf bench/latency
+BENCHES = bench/kernels bench/components bench/details bench/nmf bench/latency
 
 EXTRA_PROGRAMS = $(BENCHES) bench/study $(FUZZ_TARGETS)
 EXTRA_DIST    += bench/run.py
@@ -10,6 +10,8 @@ bench_kernels_SOURCES  = bench/kernels.c bench/events.c bench/events.h
 bench_kernels_LDADD    = $(EDX_ANALYSIS) -lm
 bench_components_SOURCES = bench/components.c
 bench_components_LDADD   = $(EDX_ANALYSIS)
+bench_details_SOURCES  = bench/details.c
+bench_details_LDADD    = $(EDX_ANALYSIS)
 bench_nmf_SOURCES      = bench/nmf.c
 bench_nmf_LDADD        = $(EDX_ANALYSIS)
 bench_latency_SOURCES  = bench/latency.c bench/events.c bench/events.h

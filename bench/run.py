@@ -264,6 +264,22 @@ def factors(build, table, side, k=8):
     table.data[f"factors_{side}"] = data
 
 
+def details(build, table, side):
+    """What a frame's particles, model, rings, denoising and trend take beyond its components."""
+    table.line(f"particles, model, rings, denoising, {side} x {side}, {CHANNELS} channels, frame 100 of agau-8nm")
+    program, data = os.path.join(build, "bench/details"), {}
+    with tempfile.TemporaryDirectory(prefix="edx-bench-") as folder:
+        rec = os.path.join(folder, "rec.edxr")
+        subprocess.run([os.path.join(build, "edxsim"), "-q", "--scene", "agau-8nm", "--seed", "3",
+                        "--size", str(side), "-o", rec], check=True)  # fmt: skip
+        for what, threads, replicates in (("1 thread", 1, 0), ("2 threads", 2, 0), ("2 threads, replicates", 2, 10)):
+            done = subprocess.run([program, rec, str(threads), str(replicates)], stdout=subprocess.PIPE, check=True)
+            data[what] = json.loads(done.stdout)
+            table.row(f"  beyond components, {what}", data[what]["beyond_ms"], "ms",
+                      f"components {data[what]['pca_ms'][1]:.2f} ms, {data[what]['particles']} particle")  # fmt: skip
+    table.data[f"details_{side}"] = data
+
+
 def latency(build, table):
     """From the last byte of a frame to the maps, through a daemon."""
     table.line("last byte in to maps out, over ipc")
@@ -290,6 +306,8 @@ def main():
         components(build, table, side)
     for side in SIDES:
         factors(build, table, side)
+    for side in SIDES:
+        details(build, table, side)
     latency(build, table)
     if len(sys.argv) > 2:
         with open(sys.argv[2], "w", encoding="utf-8") as out:
