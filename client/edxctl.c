@@ -5,23 +5,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/feed.h"
+#include "client/ask.h"
+#include "client/export.h"
+#include "client/gather.h"
 #include "client/json.h"
 #include "client/keygen.h"
+#include "client/many.h"
 #include "client/reply.h"
+#include "client/report.h"
 #include "client/request.h"
 #include "client/signals.h"
 #include "proto/built.h"
 #include "proto/certificate.h"
 
 #define TIMEOUT_S 10.0
-#define WAIT_MS 200
 
 enum { DONE = 0, FAILED = 1, USAGE = 2 };
 
 typedef struct options {
     const char *endpoint;
-    const char *output; /* -o, of keygen */
+    const char *dir; /* -o; NULL: where the results are */
     double timeout_s;
     bool json;
 } options;
@@ -39,13 +42,18 @@ static const char help[] =
     "  region Y,X Y,X Y,X...           composition inside a polygon, nm\n"
     "  calibrate EL=FRACTION,... Y,X... k factors from a region of known composition\n"
     "  history TOPIC FRAME             an earlier message\n"
-    "  keygen [-o FILE]                a new key: FILE (edx.key), and FILE.pub for edxd to know "
-    "it\n"
+    "  keygen [-o FILE]                a new key: FILE, and FILE.pub for edxd to know it\n"
+    "\n"
+    "of a run's folder, of what edxd --offline made of many recordings, or, without\n"
+    "FOLDER, of a running edxd:\n"
+    "  export [FOLDER]                 all results as CSV\n"
+    "  report [FOLDER]                 figures, as PDF and PNG\n"
     "\n"
     "  --endpoint EP    where edxd answers (" EDX_CONTROL_ENDPOINT ")\n"
+    "  -o, --output DIR where export and report write (FOLDER, else this one); the\n"
+    "                   file of keygen (edx.key)\n"
     "  --key FILE       your secret key, where edxd wants one (EDX_KEY)\n"
     "  --server-key FILE its public key (edxd.pub beside yours)\n"
-    "  -o, --output FILE where keygen writes\n"
     "  --json           print the reply as one line of JSON\n"
     "  --timeout S      wait that long for the answer (10)\n"
     "  --help, --version\n";
@@ -53,12 +61,12 @@ static const char help[] =
 enum { JSON = 256, TIMEOUT, KEY, SERVER_KEY, VERSION };
 
 static const struct option names[] = {{"endpoint", required_argument, NULL, 'e'},
+                                      {"output", required_argument, NULL, 'o'},
                                       {"json", no_argument, NULL, JSON},
                                       {"timeout", required_argument, NULL, TIMEOUT},
-                                      {"help", no_argument, NULL, 'h'},
                                       {"key", required_argument, NULL, KEY},
                                       {"server-key", required_argument, NULL, SERVER_KEY},
-                                      {"output", required_argument, NULL, 'o'},
+                                      {"help", no_argument, NULL, 'h'},
                                       {"version", no_argument, NULL, VERSION},
                                       {NULL, 0, NULL, 0}};
 
@@ -88,7 +96,7 @@ static int take_option(options *o, int option, const char *text)
         o->endpoint = optarg;
         return DONE;
     case 'o':
-        o->output = optarg;
+        o->dir = optarg;
         return DONE;
     case JSON:
         o->json = true;
@@ -143,25 +151,6 @@ static int parse(options *o, int argc, char **argv, int *n_words)
 
 /* ---- asking ---- */
 
-static edx_status await(const options *o, edx_caller *control, edx_message **reply, edx_error *err)
-{
-    double end = edx_monotonic() + o->timeout_s;
-    edx_status status = EDX_E_END;
-    while (status == EDX_E_END && !edx_signals_stop() && edx_monotonic() < end) {
-        double left_ms = 1e3 * (end - edx_monotonic());
-        status =
-            edx_caller_receive(control, left_ms < WAIT_MS ? (int)left_ms + 1 : WAIT_MS, reply, err);
-    }
-    if (status == EDX_E_END && edx_signals_stop())
-        return edx_fail(err, EDX_E_END, "interrupted");
-    if (status == EDX_E_END)
-        return edx_fail(err, EDX_E_END,
-                        "no answer from %.150s within %g s: is edxd running? "
-                        "(systemctl status edxd)",
-                        o->endpoint, o->timeout_s);
-    return status;
-}
-
 static edx_status show(const options *o, const char *command, const edx_message *reply,
                        edx_error *err)
 {
@@ -186,27 +175,88 @@ static edx_status show(const options *o, const char *command, const edx_message 
     return status;
 }
 
-static edx_status ask(const options *o, const char *command, const edx_pack *request,
+static edx_status ask(const options *o, char *const *words, int n, edx_error *err)
+{
+    edx_message *reply = NULL;
+    edx_pack *request = edx_pack_new();
+    edx_status status = request ? edx_request_write(words, n, request, err)
+                                : edx_fail(err, EDX_E_NOMEM, "no memory");
+    if (!status)
+        status = edx_ask(o->endpoint, o->timeout_s, request, &reply, err);
+    if (!status)
+        status = show(o, words[0], reply, err);
+    edx_message_free(&reply);
+    edx_pack_free(&request);
+    return status;
+}
+
+/* ---- results as tables and figures ---- */
+
+typedef struct output {
+    const char *command;
+    edx_status (*run)(const edx_gathered *run, const char *dir, edx_error *err);
+    edx_status (*many)(const edx_ensemble_result *ensemble, const char *dir, edx_error *err);
+} output;
+
+static const output outputs[] = {{"export", edx_export_run, edx_export_ensemble},
+                                 {"report", edx_report_run, edx_report_ensemble}};
+
+static const output *find_output(const char *command)
+{
+    for (size_t i = 0; i < sizeof outputs / sizeof *outputs; i++)
+        if (strcmp(outputs[i].command, command) == 0)
+            return &outputs[i];
+    return NULL;
+}
+
+static edx_status put_many(const output *out, const char *folder, const char *dir, edx_error *err)
+{
+    edx_many many;
+    edx_status status = edx_many_read(folder, &many, err);
+    if (!status)
+        status = out->many(&many.result, dir, err);
+    edx_many_clear(&many);
+    return status;
+}
+
+/* folder NULL: of a running daemon. */
+static edx_status put_run(const options *o, const output *out, const char *folder, const char *dir,
+                          edx_error *err)
+{
+    edx_gathered run = {0};
+    edx_status status = folder ? edx_gather_folder(folder, &run, err)
+                               : edx_gather_daemon(o->endpoint, o->timeout_s, &run, err);
+    if (!status)
+        status = out->run(&run, dir, err);
+    edx_gathered_clear(&run);
+    return status;
+}
+
+static edx_status put(const options *o, const output *out, char *const *words, int n,
                       edx_error *err)
 {
-    edx_caller *control = NULL;
-    edx_message *reply = NULL;
-    edx_status status = edx_caller_new(o->endpoint, &control, err);
-    if (!status)
-        status = edx_caller_send(control, edx_pack_data(request), edx_pack_size(request), err);
-    if (!status)
-        status = await(o, control, &reply, err);
-    if (!status)
-        status = show(o, command, reply, err);
-    edx_message_free(&reply);
-    edx_caller_free(&control);
+    const char *folder = n > 1 ? words[1] : NULL;
+    const char *dir = o->dir ? o->dir : folder ? folder : ".";
+    if (n > 2)
+        return edx_fail(err, EDX_E_SYNTAX, "%s: %d arguments, expected one folder or none",
+                        words[0], n - 1);
+    edx_status status = folder && edx_many_is(folder) ? put_many(out, folder, dir, err)
+                                                      : put_run(o, out, folder, dir, err);
+    if (status)
+        edx_error_prefix(err, "%s", words[0]);
     return status;
+}
+
+/* Errors of the words that were given, not of what was done with them. */
+static bool is_usage(edx_status status)
+{
+    return status == EDX_E_SYNTAX || status == EDX_E_UNKNOWN || status == EDX_E_RANGE;
 }
 
 /* A pair of keys for this machine, or for edxd. */
 static edx_status keygen(const options *o, int n_words, edx_error *err)
 {
-    const char *path = o->output ? o->output : "edx.key";
+    const char *path = o->dir ? o->dir : "edx.key";
     if (n_words > 1)
         return edx_fail(err, EDX_E_SYNTAX, "keygen: %d arguments, expected none, or -o FILE",
                         n_words - 1);
@@ -227,28 +277,17 @@ int main(int argc, char **argv)
     int words, wrong = parse(&o, argc, argv, &words);
     if (wrong)
         return wrong;
-    if (words > 0 && strcmp(argv[0], "keygen") == 0) {
-        edx_status made = keygen(&o, words, &err);
-        if (made)
-            fprintf(stderr, "edxctl: %s\n", err.text);
-        return made == EDX_E_SYNTAX ? USAGE : made ? FAILED : DONE;
-    }
-    if (o.output) {
-        fprintf(stderr, "edxctl: -o goes with keygen\n");
+    edx_signals_catch();
+    const output *out = words > 0 ? find_output(argv[0]) : NULL;
+    bool makes_key = words > 0 && strcmp(argv[0], "keygen") == 0;
+    if (!out && !makes_key && o.dir) {
+        fprintf(stderr, "edxctl: -o goes with export, report and keygen\n");
         return USAGE;
     }
-    edx_signals_catch();
-    edx_pack *request = edx_pack_new();
-    edx_status status = request ? edx_request_write(argv, words, request, &err)
-                                : edx_fail(&err, EDX_E_NOMEM, "no memory");
-    int code = status == EDX_OK || status == EDX_E_NOMEM ? FAILED : USAGE;
-    if (!status) {
-        status = ask(&o, argv[0], request, &err);
-        if (status == EDX_E_RANGE)
-            code = USAGE;
-    }
+    edx_status status = makes_key ? keygen(&o, words, &err)
+                        : out     ? put(&o, out, argv, words, &err)
+                                  : ask(&o, argv, words, &err);
     if (status)
         fprintf(stderr, "edxctl: %s\n", err.text);
-    edx_pack_free(&request);
-    return status ? code : DONE;
+    return !status ? DONE : is_usage(status) ? USAGE : FAILED;
 }

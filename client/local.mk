@@ -1,22 +1,40 @@
 noinst_LTLIBRARIES += libedxclient.la
 
-libedxclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS) $(CZMQ_CFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS)
-libedxclient_la_LIBADD   = $(ZMQ_LIBS) $(CZMQ_LIBS) $(JANSSON_LIBS) $(NCURSES_LIBS) -lm
+libedxclient_la_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS) $(CZMQ_CFLAGS) $(JANSSON_CFLAGS) $(NCURSES_CFLAGS) \
+	$(HDF5_CFLAGS) $(CAIRO_CFLAGS)
+libedxclient_la_LIBADD   = $(ZMQ_LIBS) $(CZMQ_LIBS) $(JANSSON_LIBS) $(NCURSES_LIBS) $(HDF5_LIBS) $(CAIRO_LIBS) \
+	-lm
 libedxclient_la_SOURCES  = \
+	client/ask.c \
+	client/ask.h \
+	client/axes.c \
+	client/axes.h \
 	client/canvas.c \
 	client/canvas.h \
 	client/chart.c \
 	client/chart.h \
 	client/choice.c \
 	client/choice.h \
+	client/csv.c \
+	client/csv.h \
+	client/estimate.c \
+	client/estimate.h \
+	client/export.c \
+	client/export.h \
 	client/feed.c \
 	client/feed.h \
+	client/gather.c \
+	client/gather.h \
 	client/json.c \
 	client/json.h \
 	client/keygen.c \
 	client/keygen.h \
 	client/keys.c \
 	client/keys.h \
+	client/many.c \
+	client/many.h \
+	client/marks.c \
+	client/marks.h \
 	client/message.c \
 	client/message.h \
 	client/latest.c \
@@ -25,23 +43,38 @@ libedxclient_la_SOURCES  = \
 	client/monitor.h \
 	client/number.c \
 	client/number.h \
+	client/outfile.c \
+	client/outfile.h \
 	client/pages.h \
 	client/palette.c \
 	client/palette.h \
 	client/panel.c \
 	client/panel.h \
+	client/paper.c \
+	client/paper.h \
 	client/picture.c \
 	client/picture.h \
 	client/plot.c \
 	client/plot.h \
 	client/reply.c \
 	client/reply.h \
+	client/report.c \
+	client/report.h \
+	client/report_ensemble.c \
 	client/request.c \
 	client/request.h \
+	client/saved.c \
+	client/saved.h \
 	client/screen.c \
 	client/screen.h \
 	client/series.c \
 	client/series.h \
+	client/sheet.c \
+	client/sheet.h \
+	client/sheet_components.c \
+	client/sheet_radial.c \
+	client/sheet_spectrum.c \
+	client/sheet_tiles.c \
 	client/signals.c \
 	client/signals.h \
 	client/spectrum.c \
@@ -101,5 +134,5 @@ edxmon_LDADD   = $(EDX_CLIENT)
 bin_PROGRAMS += edxctl
 edxctl_SOURCES = client/edxctl.c
 edxctl_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_BUILT_FLAGS) \
-	-DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_CZMQ), $(VERSION_MSGPACK), $(VERSION_JANSSON)"'
+	-DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_CZMQ), $(VERSION_MSGPACK), $(VERSION_JANSSON), $(VERSION_HDF5), $(VERSION_CAIRO)"'
 edxctl_LDADD   = $(EDX_CLIENT)

@@ -67,6 +67,7 @@ expect "$("$build/edxsim" --scenes | sed 's/ .*//' | sort | xargs)" edxsim --sce
 expect "sigma snr" edxmon --measure s
 expect "maps" edxmon ma
 expect "get" edxctl g
+expect "region report reset" edxctl re
 expect "quant.limit quant.lines" edxctl get quant.li
 expect "ingest.endpoint" edxd -s ingest.e
 expect "" edxd -s ingest.endpoint=
@@ -76,6 +77,7 @@ cd "$work" && touch run.edxr map.pts notes.txt && mkdir runs || exit 1
 expect "map.pts run.edxr runs/" edxplay ""
 expect "run.edxr runs/" edxd --offline r
 expect "run.edxr runs/" edxd --offline map.pts run
+expect "runs" edxctl report r
 expect "notes.txt" edxd --config n
 expect "run.edxr runs/" edxsim -o r
 

@@ -43,6 +43,7 @@ include tests/instrument.mk
 include tests/vendor.mk
 include tests/store.mk
 include tests/client.mk
+include tests/figures.mk
 include tests/web.mk
 include tests/page.mk
 include tests/daemon.mk

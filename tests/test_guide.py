@@ -177,6 +177,15 @@ class Guide(unittest.TestCase):
             total = live["spectrum/total"][()].reshape(16, 2, 16, 2).sum((1, 3))
             numpy.testing.assert_array_equal(again["spectrum/total"], total)
 
+    def test_tables_and_figures(self):
+        tree = os.path.join(self.folder, "tree")
+        for name in "tables/spectrum.csv", "tables/ensemble.csv":
+            self.assertGreater(os.path.getsize(os.path.join(tree, name)), 1000, name)
+        for name in "again/agau-flat-s1/report.pdf", "again/agau-flat-s1/report.png", "many/ensemble.pdf":
+            self.assertGreater(os.path.getsize(os.path.join(tree, name)), 5000, name)
+        with h5py.File(os.path.join(tree, "many", "ensemble.h5")) as f:
+            self.assertEqual(list(f["groups/particles"]), [1, 2, 3])
+
     def test_dealt_counts_add_up(self):
         def counts(path):
             with h5py.File(path) as f:
