@@ -34,7 +34,7 @@ static bool grow(void **data, size_t *capacity, size_t n, size_t size)
 {
     if (n <= *capacity)
         return true;
-    size_t wanted = *capacity < n / 2 ? n : 2 * *capacity;
+    size_t wanted = n - *capacity > *capacity ? n : 2 * *capacity;
     void *grown = wanted > SIZE_MAX / size ? NULL : realloc(*data, wanted * size);
     if (grown == NULL)
         return false;

@@ -771,6 +771,27 @@ static void check_event_scene(fixture *f, const scene *s, edx_frame *frame)
     free(offsets);
 }
 
+/* Twice as many pixels and one, which sanitizers watch: room for twice as many is not enough. */
+static void room_grows_by_what_is_needed(void **state)
+{
+    static const unsigned char nothing[400] = {0};
+    (void)state;
+    for (uint64_t pixels = 1; pixels < 40; pixels++) {
+        edx_events_buffer *buffer = edx_events_buffer_new();
+        edx_events events;
+        assert_non_null(buffer);
+        for (uint64_t n = pixels; n <= 2 * pixels + 2; n += pixels + 2) {
+            edx_frame frame = {
+                .counts = {
+                    .dense = {.dtype = EDX_U1, .ndim = 3, .shape = {1, n, 3}, .data = nothing}}};
+            assert_int_equal(edx_events_from_frame(buffer, &frame, &events, NULL), EDX_OK);
+            assert_int_equal(events.pixels, n);
+            assert_int_equal(events.offsets[n], 0);
+        }
+        edx_events_buffer_free(&buffer);
+    }
+}
+
 static void every_form_gives_the_same_counts(void **state)
 {
     fixture *f = *state;
@@ -1121,6 +1142,7 @@ int main(void)
         TEST(events_match_the_begin),
         TEST(events_have_types),
         TEST(wide_channels_are_not_cut),
+        TEST(room_grows_by_what_is_needed),
         TEST(every_form_gives_the_same_counts),
         TEST(large_counts_are_kept),
         TEST(events_tell_when_memory_ends),
