@@ -161,6 +161,7 @@ edx_status edx_journal_create(edx_journal *journal, const char *acq, char stored
     }
     edx_run_file *file = run_file_new(journal, stored);
     if (!file) {
+        unlinkat(journal->fd, stored, AT_REMOVEDIR);
         return edx_fail(err, EDX_E_NOMEM, "%s: no memory, or path too long", stored);
     }
     if (journal->record) {

@@ -17,8 +17,8 @@
 #define DAY_S 86400.0
 
 /* In the order in which they are removed: what is left is a run that can still be removed. */
-static const char *const files[] = {"recording.edxr", "cube.hspy", "results.h5"};
-enum { RECORDING, CUBE, RESULTS, FILES };
+static const char *const files[] = {"recording.edxr", "maps.hspy", "cube.hspy", "results.h5"};
+enum { RECORDING, MAPS, CUBE, RESULTS, FILES };
 
 static bool is_ours(const char *name)
 {
@@ -65,7 +65,7 @@ static bool finished(int dir, const char *stored, struct timespec *when)
     bool all = true;
     for (int i = 0; i < FILES && all; i++) {
         const int rc = fstatat(folder, files[i], &st[i], AT_SYMLINK_NOFOLLOW);
-        all = rc == 0 ? S_ISREG(st[i].st_mode) : i == RECORDING && errno == ENOENT;
+        all = rc == 0 ? S_ISREG(st[i].st_mode) : i <= MAPS && errno == ENOENT;
         st[i].st_mtim = rc == 0 ? st[i].st_mtim : (struct timespec){0};
     }
     if (!holds_ours_only(folder) || !all) {

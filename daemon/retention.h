@@ -19,7 +19,8 @@ typedef struct edx_retention {
 
 /* Looks once an hour, and every few seconds while space is low; removes at most one run, the
  * oldest, a call. A run may go when it is older than keep_days and finished: its folder holds
- * recording.edxr, cube.hspy and results.h5 and nothing else but .partial files of theirs, and the
+ * recording.edxr, cube.hspy, results.h5, maps.hspy where there are maps, and nothing else but
+ * .partial files of theirs, and the
  * results were written after the last record; its age is that of the results. Nothing is removed at
  * the first look, nor at one before which the clock was set. */
 void edx_retention_look(edx_retention *retention, bool space_low, int64_t unix_ns, int64_t now_ns);

@@ -41,7 +41,8 @@ struct edx_run {
     edx_spans summed; /* seq of every message in the sums */
     uint64_t unsummed;
     bool full;
-    bool emptied; /* the sums were to be made anew, and could not be */
+    bool starved, components_starved; /* there is no memory for what the settings ask for */
+    bool emptied;                     /* the sums were to be made anew, and could not be */
     bool drift_said;
     bool profile_failed, components_failed;
     edx_result_head head; /* of the newest results */
@@ -120,6 +121,7 @@ void edx_run_free(edx_run **run)
 void edx_run_forget(edx_run *run)
 {
     run->updated = run->drift_said = run->full = run->emptied = false;
+    run->starved = run->components_starved = false;
     run->unsummed = 0;
     run->source = (edx_source){.path = ""};
     edx_spans_clear(&run->summed);
@@ -190,9 +192,14 @@ edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folde
     snprintf(run->folder, sizeof run->folder, "%s", folder);
     edx_settings fitted = *settings;
     narrow_bins(run, &fitted);
-    if (edx_analysis_new(&run->begin, &fitted, &run->analysis, &why) == EDX_OK) {
+    edx_status made = edx_analysis_new(&run->begin, &fitted, &run->analysis, &why);
+    if (made == EDX_E_NOMEM) { /* that may pass */
+        made = edx_analysis_new(&run->begin, &fitted, &run->analysis, &why);
+    }
+    if (made == EDX_OK) {
         return share_work(run, err);
     }
+    run->starved = made == EDX_E_NOMEM;
     edx_log_write(run->log, EDX_LOG_ERROR,
                   "%s: %s; only the sum is computed until the settings fit", begin->head.acq,
                   why.text);
@@ -206,11 +213,14 @@ edx_status edx_run_configure(edx_run *run, const edx_settings *settings, edx_err
     run->profile_failed = false;
     edx_settings fitted = *settings;
     narrow_bins(run, &fitted);
-    const edx_status status =
-        run->analysis ? edx_analysis_configure(run->analysis, &fitted, err) : EDX_OK;
+    edx_status status = EDX_E_NOMEM;
+    for (int i = 0; i < 2 && status == EDX_E_NOMEM; i++) { /* that may pass */
+        status = run->analysis ? edx_analysis_configure(run->analysis, &fitted, err) : EDX_OK;
+    }
     if (status == EDX_OK) {
         run->settings = *settings;
     }
+    run->starved = status == EDX_E_NOMEM || (run->starved && status != EDX_OK);
     return status;
 }
 
@@ -667,6 +677,7 @@ static void decompose(edx_run *run, edx_results *results)
         edx_log_write(run->log, EDX_LOG_ERROR, "analysis: components and particles: %s", err.text);
     }
     run->components_failed = status != EDX_OK;
+    run->components_starved = status == EDX_E_NOMEM;
     run->n_findings = results->detail.has_trend ? EDX_WATCH_FINDINGS : 0;
     memcpy(run->findings, results->detail.findings, sizeof results->detail.findings);
 }
@@ -770,6 +781,7 @@ void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
     const uint64_t *outliers = NULL;
     size_t n = 0;
     *out = (edx_run_facts){.p = 1.0, .unsummed = run->unsummed, .full = run->full};
+    out->starved = run->starved || run->components_starved;
     out->head = run->head;
     out->head.head = run->begin.head; /* also where nothing can be analysed */
     if (!run->analysis) {

@@ -35,6 +35,11 @@ static void warn_of_memory(edx_alarms *alarms, const edx_run_facts *facts)
         edx_alarms_raise(alarms, "memory", "error", (int64_t)facts->head.frame,
                          "no memory to sum everything that comes: it is in the recording; free "
                          "memory and restart edxd");
+    } else if (facts->starved) {
+        edx_alarms_raise(
+            alarms, "memory", "error", (int64_t)facts->head.frame,
+            "no memory for all that the settings ask for: results lack something; free "
+            "memory and restart edxd, or bin more");
     }
 }
 

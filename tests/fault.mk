@@ -15,3 +15,20 @@ check_PROGRAMS += tests/test_retention
 TESTS          += tests/test_retention
 tests_test_retention_SOURCES = tests/test_retention.c
 tests_test_retention_LDADD   = $(EDX_DAEMON) $(CMOCKA_LIBS)
+
+# EDX_FAULTS=all: every allocation, not a sample
+check_PROGRAMS += tests/test_faults
+TESTS          += tests/test_faults
+tests_test_faults_SOURCES = tests/test_faults.c
+tests_test_faults_LDADD   = $(EDX_DAEMON) $(CMOCKA_LIBS)
+tests_test_faults_LDFLAGS = $(AM_LDFLAGS) $(WRAP_ALLOC) -Wl,--wrap=pwritev,--wrap=pwrite \
+	-Wl,--wrap=fdatasync,--wrap=fsync,--wrap=mkdirat
+
+# make soak SOAK_SECONDS=3600: faults of every kind, and every fault of test_faults. Not in check.
+SOAK_SECONDS = 3600
+EXTRA_DIST   += tests/soak.py
+soak: edxd tests/edxd_fault tests/test_faults
+	EDX_BUILDDIR='$(abs_top_builddir)' SOAK_SECONDS=$(SOAK_SECONDS) \
+		$(EDX_PYTHON) $(srcdir)/tests/soak.py
+	test $(SOAK_SECONDS) -lt 600 || EDX_FAULTS=all tests/test_faults
+.PHONY: soak

@@ -1,12 +1,14 @@
 """kill -9 at random moments, of edxd and of the sender, over the acknowledged pattern: the cube is
 bit-exact in the end and nothing is left unacknowledged. EDX_KILLS and EDX_SEED choose how often and
-which moments.
+which moments. With damage thrown in (a torn tail, a flipped byte) the cube is the sum of all but the
+messages that the log names.
 
 With --send FILE ENDPOINT this is the sender: an instrument that keeps what is not acknowledged.
 """
 import os
 import pickle
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +21,9 @@ import h5py
 import msgpack
 import numpy
 import zmq
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "daemon"))
+from harness import crc32c  # noqa: E402
 
 EDXD = os.path.join(os.environ.get("EDX_BUILDDIR", "."), "edxd")
 KILLS = int(os.environ.get("EDX_KILLS", "50"))
@@ -166,6 +171,116 @@ class Kill(unittest.TestCase):
         with h5py.File(os.path.join(self.root, "runs", "kill", "cube.hspy")) as f:
             cube = f["Experiments/kill/data"][()]
         numpy.testing.assert_array_equal(cube, total)
+
+    # -- damage --
+
+    def records(self):
+        """[(offset, end, topic, body)] of the recording, whatever is wrong with its bytes elsewhere;
+        before any damage."""
+        with open(self.recording(), "rb") as f:
+            data = f.read()
+        out, at = [], 8
+        while at + 32 <= len(data):
+            t = int.from_bytes(data[at + 4:at + 8], "little")
+            b = int.from_bytes(data[at + 8:at + 16], "little")
+            end = at + (32 + t + b + 7) // 8 * 8
+            if data[at:at + 4] != b"EDXR" or end > len(data):
+                break
+            out.append((at, end, data[at + 32:at + 32 + t], data[at + 32 + t:at + 32 + t + b]))
+            at = end
+        return out
+
+    def recording(self):
+        return os.path.join(self.root, "runs", "kill", "recording.edxr")
+
+    def damage(self, rng):
+        """A flipped byte in a record of a frame, or the last record torn; the seq that it held."""
+        frames = [r for r in self.records() if r[2] == b"edx.frame"]
+        if len(frames) < 3:
+            return None
+        tear = rng.random() < 0.3
+        at, end, _, body = frames[-1] if tear else rng.choice(frames[1:-1])
+        with open(self.recording(), "r+b") as f:
+            if tear:
+                f.truncate(rng.randrange(at + 1, end - 7))
+            else:
+                where = rng.randrange(at, at + 32 + len(b"edx.frame") + len(body))
+                f.seek(where)
+                byte = f.read(1)[0]
+                f.seek(where)
+                f.write(bytes([byte ^ (1 << rng.randrange(8))]))
+        return msgpack.unpackb(body)["seq"]
+
+    def named(self):
+        """What the log named as missing last: when the acquisition ended. What was on its way when
+        edxd was killed is named at the restart, and comes again."""
+        with open(os.path.join(self.root, "log"), errors="replace") as f:
+            log = f.read()
+        out = set()
+        for text in re.findall(r"messages that are missing: seq ([0-9, -]+) \(", log)[-1:]:
+            for part in text.split(","):
+                lo, _, hi = part.strip().partition("-")
+                out.update(range(int(lo), int(hi or lo) + 1))
+        return out
+
+    def test_damage_is_named(self):
+        print(f"seed {SEED}", flush=True)
+        rng = random.Random(SEED)
+        todo, _ = messages(numpy.random.default_rng(SEED))
+        with open(os.path.join(self.root, "messages"), "wb") as f:
+            pickle.dump(todo, f)
+        self.start_edxd()
+        self.start_sender()
+        hurt, deadline = set(), time.monotonic() + 60
+        while len(hurt) < max(6, KILLS // 8) and self.children["sender"].poll() is None:
+            self.assertLess(time.monotonic(), deadline)
+            time.sleep(rng.uniform(0.1, 0.3))
+            self.children["edxd"].send_signal(signal.SIGKILL)
+            self.children["edxd"].wait(10)
+            seq = self.damage(rng) if os.path.exists(self.recording()) else None
+            hurt |= {seq} - {None}
+            self.start_edxd()
+        self.assertGreater(len(hurt), 3, "the acquisition was over too early")
+        self.assertEqual(self.children["sender"].wait(60), 0, "something is not acknowledged")
+        self.assertTrue(self.ask("save")["ok"])
+        self.check_damage(todo, hurt)
+
+    @staticmethod
+    def is_whole(recorded, body, hurt):
+        """Whether a record of that body stands there; hurt: in doubt, its checksums tell."""
+        at = recorded.find(body)
+        while hurt and at >= 0:
+            head = recorded[at - 41:at - 9]
+            if recorded[at - 9:at] == b"edx.frame" and head[:4] == b"EDXR" and \
+                    crc32c(head[:28]) == int.from_bytes(head[28:], "little") and \
+                    crc32c(b"edx.frame" + body) == int.from_bytes(head[24:28], "little"):
+                return True
+            at = recorded.find(body, at + 1)
+        return at >= 0
+
+    def check_damage(self, todo, hurt):
+        with open(self.recording(), "rb") as f:
+            recorded = f.read()
+        total = numpy.zeros((ROWS, COLS, CHANNELS), "<u4")
+        lost, late = set(), set()
+        end = recorded.index(todo[-1][1])
+        for topic, body in todo:
+            if topic != b"edx.frame":
+                continue
+            m = msgpack.unpackb(body)
+            if self.is_whole(recorded, body, m["seq"] in hurt):
+                counts = numpy.frombuffer(m["counts"]["data"], "|u1")
+                total[m["row"]:m["row"] + m["rows"]] += counts.reshape(m["counts"]["shape"])
+                late |= {m["seq"]} if recorded.index(body) > end else set()
+            else:
+                lost.add(m["seq"])
+        self.assertLessEqual(lost, hurt)
+        status = self.ask("status")
+        self.assertEqual((status["lost"], status["bad"]), (len(lost), 0))
+        self.assertGreater(len(lost), 2, "no damage hurt anything: nothing is tested")
+        self.assertEqual(self.named() - late, lost)
+        with h5py.File(os.path.join(self.root, "runs", "kill", "cube.hspy")) as f:
+            numpy.testing.assert_array_equal(f["Experiments/kill/data"][()], total)
 
     def test_over_sub_every_missing_frame_is_reported(self):
         print(f"seed {SEED}", flush=True)

@@ -106,6 +106,7 @@ static void test_only_what_is_old_and_finished(void **state)
     };
     make(f, "old", 31);
     make(f, "older.2", 400);
+    touch(f, "older.2", "maps.hspy", NOW - 400 * DAY);
     for (size_t i = 1; i < sizeof kept / sizeof *kept; i++)
         make(f, kept[i], 400);
     make(f, "young", 29);
