@@ -24,6 +24,10 @@ static const edx_field ingest_table[] = {
     {.key = "endpoint", .kind = EDX_FIELD_TEXT, AT(ingest, endpoint), SIZE(ingest, endpoint)},
     {.key = "pattern", .kind = EDX_FIELD_CHOICE, AT(ingest, pattern), .choices = patterns},
     {.key = "bind", .kind = EDX_FIELD_BOOL, AT(ingest, bind)},
+    {.key = "stop_endpoint",
+     .kind = EDX_FIELD_TEXT,
+     AT(ingest, stop_endpoint),
+     SIZE(ingest, stop_endpoint)},
     {0},
 };
 
@@ -159,19 +163,21 @@ static edx_status check_endpoint(const char *key, const char *endpoint, edx_erro
         strncmp(endpoint, "tcp://", scheme) == 0 || strncmp(endpoint, "ipc://", scheme) == 0;
     return known && endpoint[scheme]
                ? EDX_OK
-               : edx_fail(err, EDX_E_RANGE,
-                          "%s.endpoint: \"%.99s\", expected tcp://HOST:PORT or ipc://PATH", key,
-                          endpoint);
+               : edx_fail(err, EDX_E_RANGE, "%s: \"%.99s\", expected tcp://HOST:PORT or ipc://PATH",
+                          key, endpoint);
 }
 
 static edx_status check_places(const edx_config *config, edx_error *err)
 {
-    edx_status status = check_endpoint("ingest", config->ingest.endpoint, err);
+    edx_status status = check_endpoint("ingest.endpoint", config->ingest.endpoint, err);
     if (status == EDX_OK) {
-        status = check_endpoint("publish", config->publish.endpoint, err);
+        status = check_endpoint("publish.endpoint", config->publish.endpoint, err);
     }
     if (status == EDX_OK) {
-        status = check_endpoint("control", config->control.endpoint, err);
+        status = check_endpoint("control.endpoint", config->control.endpoint, err);
+    }
+    if (status == EDX_OK && config->ingest.stop_endpoint[0] != '\0') {
+        status = check_endpoint("ingest.stop_endpoint", config->ingest.stop_endpoint, err);
     }
     if (status == EDX_OK && config->output.dir[0] == '\0') {
         status = edx_fail(err, EDX_E_RANGE, "output.dir: \"\", expected a directory");

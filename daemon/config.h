@@ -16,6 +16,7 @@ typedef enum edx_sync { EDX_SYNC_NONE, EDX_SYNC_FRAME, EDX_SYNC_END } edx_sync;
 typedef struct edx_config {
     struct {
         char endpoint[EDX_ENDPOINT_SIZE];
+        char stop_endpoint[EDX_ENDPOINT_SIZE]; /* "": nobody is told */
         int pattern;
         bool bind;
     } ingest;

@@ -128,7 +128,8 @@ void edx_link_free(edx_link **link)
 
 static int zmq_kind(edx_socket_kind kind)
 {
-    static const int kinds[] = {ZMQ_SUB, ZMQ_PULL, ZMQ_ROUTER, ZMQ_XPUB, ZMQ_PUSH, ZMQ_PULL};
+    static const int kinds[] = {ZMQ_SUB,  ZMQ_PULL, ZMQ_ROUTER, ZMQ_XPUB,
+                                ZMQ_PUSH, ZMQ_PUSH, ZMQ_PULL};
     return kinds[kind];
 }
 
@@ -153,6 +154,9 @@ static int set_options(edx_socket *s, edx_socket_kind kind, uint64_t max_message
     case EDX_SOCKET_XPUB:
         rc |= set_int(s, ZMQ_XPUB_VERBOSE, 1);
         rc |= set_int(s, ZMQ_SNDHWM, 64);
+        break;
+    case EDX_SOCKET_PUSH:
+        rc |= set_int(s, ZMQ_SNDHWM, 16);
         break;
     case EDX_SOCKET_ROUTER:
         rc |= set_int(s, ZMQ_ROUTER_HANDOVER, 1);

@@ -39,6 +39,7 @@ typedef enum edx_socket_kind {
     EDX_SOCKET_PULL,
     EDX_SOCKET_ROUTER,
     EDX_SOCKET_XPUB, /* verbose */
+    EDX_SOCKET_PUSH,
     EDX_SOCKET_INPROC_PUSH,
     EDX_SOCKET_INPROC_PULL
 } edx_socket_kind;

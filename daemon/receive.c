@@ -46,7 +46,7 @@ typedef struct ack {
     char error[EDX_ERROR_TEXT];
 } ack;
 
-typedef enum socket_index { INGEST, CONTROL, PUBLISH, REPORTS, SOCKETS } socket_index;
+typedef enum socket_index { INGEST, CONTROL, PUBLISH, REPORTS, STOP, SOCKETS } socket_index;
 
 typedef struct receiver {
     edx_config *config;
@@ -62,6 +62,7 @@ typedef struct receiver {
     edx_analyst *analyst;
     edx_intake *intake;
     edx_retention retention;
+    char stop_sent[EDX_ACQ_SIZE]; /* the acquisition whose instrument was told to stop */
     edx_publisher *publisher;
     edx_monitor *monitor;
     edx_control *control;
@@ -168,6 +169,44 @@ static void take_saved(receiver *r, const edx_report *report)
     }
 }
 
+/* Tells the instrument, once, that there is enough. */
+static void send_stop(receiver *r, const edx_run_facts *facts)
+{
+    const edx_begin *begin = edx_intake_begin(r->intake);
+    edx_intake_facts now;
+    edx_intake_facts_get(r->intake, &now);
+    const char *stored = facts->head.head.acq;
+    if (!r->sockets[STOP] || !facts->target_reached || !begin || now.finished ||
+        strcmp(stored, now.stored) != 0 || strcmp(stored, r->stop_sent) == 0 ||
+        !edx_alarms_active(&r->alarms, "target")) {
+        return;
+    }
+    edx_message parts[2];
+    size_t n = 0;
+    edx_pack_reset(r->pack);
+    edx_pack_map(r->pack, 4);
+    edx_pack_text(r->pack, "v");
+    edx_pack_uint(r->pack, 1);
+    edx_pack_text(r->pack, "acq");
+    edx_pack_text(r->pack, begin->head.acq);
+    edx_pack_text(r->pack, "t");
+    edx_pack_float(r->pack, unix_time());
+    edx_pack_text(r->pack, "reason");
+    edx_pack_text(r->pack, "target");
+    void *body = edx_pack_take(r->pack, &n);
+    edx_message_init(&parts[0]);
+    edx_message_init(&parts[1]);
+    const bool made = body && edx_message_adopt(&parts[1], body, n) == EDX_OK &&
+                      edx_message_set(&parts[0], EDX_TOPIC_STOP, strlen(EDX_TOPIC_STOP)) == EDX_OK;
+    if (made && edx_socket_send(r->sockets[STOP], parts, 2)) {
+        snprintf(r->stop_sent, sizeof r->stop_sent, "%s", stored);
+        edx_log_write(r->log, EDX_LOG_NOTICE,
+                      "%s: the target is reached, the instrument is told to stop", stored);
+    }
+    edx_message_close(&parts[0]);
+    edx_message_close(&parts[1]);
+}
+
 static void take_facts(receiver *r, const edx_report *report)
 {
     if (strcmp(report->facts.head.head.acq, edx_monitor_head(r->monitor)->head.acq) != 0) {
@@ -176,6 +215,7 @@ static void take_facts(receiver *r, const edx_report *report)
     }
     edx_monitor_facts(r->monitor, &report->facts);
     edx_warn(&r->alarms, &report->facts);
+    send_stop(r, &report->facts);
     edx_monitor_latency(r->monitor, report->arrival_ns, monotonic_ns());
     if (monotonic_ns() / 1000000 - r->status_ms >= 100) {
         send_status(r);
@@ -436,7 +476,7 @@ static void watch_refusals(receiver *r, int64_t now_ns)
 {
     const int64_t minute_ns = 60000000000;
     for (int i = 0; i < SOCKETS; i++) {
-        r->refused += edx_socket_refusals(r->sockets[i]);
+        r->refused += r->sockets[i] ? edx_socket_refusals(r->sockets[i]) : 0;
     }
     if (r->refused == 0 || (r->refused_ns != 0 && now_ns - r->refused_ns < minute_ns)) {
         return;
@@ -604,6 +644,10 @@ static edx_status open_sockets(receiver *r, edx_error *err)
     if (status == EDX_OK) {
         status = open_socket(r, INGEST, "ingest.endpoint", ingest_kind(c), c->ingest.endpoint,
                              c->ingest.bind, limit, err);
+    }
+    if (status == EDX_OK && c->ingest.stop_endpoint[0] != '\0') {
+        status = open_socket(r, STOP, "ingest.stop_endpoint", EDX_SOCKET_PUSH,
+                             c->ingest.stop_endpoint, false, 0, err);
     }
     return status;
 }

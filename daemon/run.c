@@ -47,6 +47,7 @@ struct edx_run {
     bool profile_failed, components_failed;
     edx_result_head head; /* of the newest results */
     edx_results results;
+    bool target_reached;
     size_t n_findings;
     edx_alarm findings[EDX_WATCH_FINDINGS];
     bool updated; /* results are of the counts as they stand */
@@ -132,6 +133,7 @@ void edx_run_forget(edx_run *run)
     run->profile_failed = run->components_failed = false;
     run->head = (edx_result_head){0};
     run->n_findings = 0;
+    run->target_reached = false;
     run->begin.head = (edx_head){0};
 }
 
@@ -679,6 +681,8 @@ static void decompose(edx_run *run, edx_results *results)
     run->components_failed = status != EDX_OK;
     run->components_starved = status == EDX_E_NOMEM;
     run->n_findings = results->detail.has_trend ? EDX_WATCH_FINDINGS : 0;
+    run->target_reached = results->detail.has_trend && /* infinite: at no dose */
+                          isfinite(results->detail.trend.forecast.frames_needed);
     memcpy(run->findings, results->detail.findings, sizeof results->detail.findings);
 }
 
@@ -781,6 +785,7 @@ void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
     const uint64_t *outliers = NULL;
     size_t n = 0;
     *out = (edx_run_facts){.p = 1.0, .unsummed = run->unsummed, .full = run->full};
+    out->target_reached = run->target_reached;
     out->starved = run->starved || run->components_starved;
     out->head = run->head;
     out->head.head = run->begin.head; /* also where nothing can be analysed */

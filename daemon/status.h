@@ -16,6 +16,7 @@
 typedef struct edx_run_facts {
     edx_result_head head; /* acq, frames, frame, counts */
     uint64_t unsummed;    /* frame messages that are not in the sums: no memory */
+    bool target_reached;  /* the composition is known to analysis.target_sigma */
     bool starved;         /* no memory for what the settings ask for */
     bool full;            /* limits.max_cube_GB is reached */
     double chi2, p;

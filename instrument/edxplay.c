@@ -38,6 +38,8 @@ static const char help_text[] =
     "                         0: never (default: 300)\n"
     "      --key FILE         this instrument's secret key, where edxd wants one (EDX_KEY)\n"
     "      --server-key FILE  edxd's public key (default: edxd.pub beside the other)\n"
+    "      --stop-endpoint EP bound: stops when edxd says that the target is reached\n"
+    "                         (its ingest.stop_endpoint)\n"
     "      --convert OUT      write a recording of whole frames in events form instead\n"
     "      --follow[=SECONDS] FILE (.edxr, .pts) is still being written: send what is\n"
     "                         added, until nothing was for SECONDS (default: until\n"
@@ -132,30 +134,33 @@ enum {
     OPT_TIMEOUT,
     OPT_KEY,
     OPT_SERVER_KEY,
+    OPT_STOP_ENDPOINT,
     OPT_CONVERT,
     OPT_FOLLOW,
     OPT_FRAMES,
     OPT_SEED
 };
 
-static const struct option options[] = {{"endpoint", required_argument, NULL, OPT_ENDPOINT},
-                                        {"pattern", required_argument, NULL, OPT_PATTERN},
-                                        {"bind", no_argument, NULL, OPT_BIND},
-                                        {"connect", no_argument, NULL, OPT_CONNECT},
-                                        {"speed", required_argument, NULL, OPT_SPEED},
-                                        {"loop", required_argument, NULL, OPT_LOOP},
-                                        {"wait", required_argument, NULL, OPT_WAIT},
-                                        {"timeout", required_argument, NULL, OPT_TIMEOUT},
-                                        {"key", required_argument, NULL, OPT_KEY},
-                                        {"server-key", required_argument, NULL, OPT_SERVER_KEY},
-                                        {"convert", required_argument, NULL, OPT_CONVERT},
-                                        {"follow", optional_argument, NULL, OPT_FOLLOW},
-                                        {"frames", required_argument, NULL, OPT_FRAMES},
-                                        {"seed", required_argument, NULL, OPT_SEED},
-                                        {"quiet", no_argument, NULL, 'q'},
-                                        {"help", no_argument, NULL, 'h'},
-                                        {"version", no_argument, NULL, 'V'},
-                                        {NULL, 0, NULL, 0}};
+static const struct option options[] = {
+    {"endpoint", required_argument, NULL, OPT_ENDPOINT},
+    {"pattern", required_argument, NULL, OPT_PATTERN},
+    {"bind", no_argument, NULL, OPT_BIND},
+    {"connect", no_argument, NULL, OPT_CONNECT},
+    {"speed", required_argument, NULL, OPT_SPEED},
+    {"loop", required_argument, NULL, OPT_LOOP},
+    {"wait", required_argument, NULL, OPT_WAIT},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"key", required_argument, NULL, OPT_KEY},
+    {"server-key", required_argument, NULL, OPT_SERVER_KEY},
+    {"stop-endpoint", required_argument, NULL, OPT_STOP_ENDPOINT},
+    {"convert", required_argument, NULL, OPT_CONVERT},
+    {"follow", optional_argument, NULL, OPT_FOLLOW},
+    {"frames", required_argument, NULL, OPT_FRAMES},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"quiet", no_argument, NULL, 'q'},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0}};
 
 /* Where the text of an option that takes one goes; NULL: it takes none. */
 static const char **slot(arguments *args, int option)
@@ -177,6 +182,8 @@ static const char **slot(arguments *args, int option)
         return &args->stream.key;
     case OPT_SERVER_KEY:
         return &args->stream.server_key;
+    case OPT_STOP_ENDPOINT:
+        return &args->sender.stop_endpoint;
     case OPT_CONVERT:
         return &args->convert;
     case OPT_FOLLOW:

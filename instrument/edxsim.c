@@ -49,6 +49,8 @@ static const char help_text[] =
     "                         0: never (default: 300)\n"
     "      --key FILE         this instrument's secret key, where edxd wants one (EDX_KEY)\n"
     "      --server-key FILE  edxd's public key (default: edxd.pub beside the other)\n"
+    "      --stop-endpoint EP bound: stops when edxd says that the target is reached\n"
+    "                         (its ingest.stop_endpoint)\n"
     "\n"
     "      --fault KIND[,..]  what goes wrong: gap, duplicate, reorder, garbage, late,\n"
     "                         broken, silence[=SECONDS], blocks\n"
@@ -142,37 +144,40 @@ enum {
     OPT_TIMEOUT,
     OPT_KEY,
     OPT_SERVER_KEY,
+    OPT_STOP_ENDPOINT,
     OPT_FAULT,
     OPT_SCENES
 };
 
-static const struct option options[] = {{"scene", required_argument, NULL, OPT_SCENE},
-                                        {"seed", required_argument, NULL, OPT_SEED},
-                                        {"frames", required_argument, NULL, OPT_FRAMES},
-                                        {"size", required_argument, NULL, OPT_SIZE},
-                                        {"dose", required_argument, NULL, OPT_DOSE},
-                                        {"drift", required_argument, NULL, OPT_DRIFT},
-                                        {"wander", required_argument, NULL, OPT_WANDER},
-                                        {"damage", required_argument, NULL, OPT_DAMAGE},
-                                        {"decay", required_argument, NULL, OPT_DECAY},
-                                        {"acq", required_argument, NULL, OPT_ACQ},
-                                        {"truth", required_argument, NULL, OPT_TRUTH},
-                                        {"output", required_argument, NULL, 'o'},
-                                        {"endpoint", required_argument, NULL, OPT_ENDPOINT},
-                                        {"pattern", required_argument, NULL, OPT_PATTERN},
-                                        {"bind", no_argument, NULL, OPT_BIND},
-                                        {"connect", no_argument, NULL, OPT_CONNECT},
-                                        {"speed", required_argument, NULL, OPT_SPEED},
-                                        {"wait", required_argument, NULL, OPT_WAIT},
-                                        {"timeout", required_argument, NULL, OPT_TIMEOUT},
-                                        {"key", required_argument, NULL, OPT_KEY},
-                                        {"server-key", required_argument, NULL, OPT_SERVER_KEY},
-                                        {"fault", required_argument, NULL, OPT_FAULT},
-                                        {"quiet", no_argument, NULL, 'q'},
-                                        {"scenes", no_argument, NULL, OPT_SCENES},
-                                        {"help", no_argument, NULL, 'h'},
-                                        {"version", no_argument, NULL, 'V'},
-                                        {NULL, 0, NULL, 0}};
+static const struct option options[] = {
+    {"scene", required_argument, NULL, OPT_SCENE},
+    {"seed", required_argument, NULL, OPT_SEED},
+    {"frames", required_argument, NULL, OPT_FRAMES},
+    {"size", required_argument, NULL, OPT_SIZE},
+    {"dose", required_argument, NULL, OPT_DOSE},
+    {"drift", required_argument, NULL, OPT_DRIFT},
+    {"wander", required_argument, NULL, OPT_WANDER},
+    {"damage", required_argument, NULL, OPT_DAMAGE},
+    {"decay", required_argument, NULL, OPT_DECAY},
+    {"acq", required_argument, NULL, OPT_ACQ},
+    {"truth", required_argument, NULL, OPT_TRUTH},
+    {"output", required_argument, NULL, 'o'},
+    {"endpoint", required_argument, NULL, OPT_ENDPOINT},
+    {"pattern", required_argument, NULL, OPT_PATTERN},
+    {"bind", no_argument, NULL, OPT_BIND},
+    {"connect", no_argument, NULL, OPT_CONNECT},
+    {"speed", required_argument, NULL, OPT_SPEED},
+    {"wait", required_argument, NULL, OPT_WAIT},
+    {"timeout", required_argument, NULL, OPT_TIMEOUT},
+    {"key", required_argument, NULL, OPT_KEY},
+    {"server-key", required_argument, NULL, OPT_SERVER_KEY},
+    {"stop-endpoint", required_argument, NULL, OPT_STOP_ENDPOINT},
+    {"fault", required_argument, NULL, OPT_FAULT},
+    {"quiet", no_argument, NULL, 'q'},
+    {"scenes", no_argument, NULL, OPT_SCENES},
+    {"help", no_argument, NULL, 'h'},
+    {"version", no_argument, NULL, 'V'},
+    {NULL, 0, NULL, 0}};
 
 /* Where the text of an option that takes one goes; NULL: it takes none. */
 static const char **slot(arguments *args, int option)
@@ -216,6 +221,8 @@ static const char **slot(arguments *args, int option)
         return &args->stream.key;
     case OPT_SERVER_KEY:
         return &args->stream.server_key;
+    case OPT_STOP_ENDPOINT:
+        return &args->sender.stop_endpoint;
     case OPT_FAULT:
         return &args->fault;
     default:

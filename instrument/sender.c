@@ -37,6 +37,8 @@ struct edx_sender {
     edx_sender_options options;
     char endpoint[256];
     void *context, *socket, *monitor;
+    void *stops;            /* NULL: nobody but who runs us says stop */
+    char acq[EDX_ACQ_SIZE]; /* of what was sent last */
     edx_wire *wire;
     kept window[WINDOW_MESSAGES]; /* ring, oldest at first */
     size_t first, n, bytes;
@@ -124,7 +126,7 @@ static edx_status open_socket(edx_sender *sender, edx_error *err)
     return EDX_OK;
 }
 
-static edx_status use_keys(edx_sender *sender, edx_error *err)
+static edx_status use_keys(edx_sender *sender, void *socket, edx_error *err)
 {
     edx_keys keys;
     edx_status status = edx_keys_find(&keys, &sender->admission.has_keys, err);
@@ -132,10 +134,9 @@ static edx_status use_keys(edx_sender *sender, edx_error *err)
     if (status)
         return err ? err->code = EDX_E_RANGE : EDX_E_RANGE;
     if (sender->admission.has_keys)
-        failed =
-            zmq_setsockopt(sender->socket, ZMQ_CURVE_SERVERKEY, keys.server_key, EDX_KEY_SIZE) |
-            zmq_setsockopt(sender->socket, ZMQ_CURVE_PUBLICKEY, keys.public_key, EDX_KEY_SIZE) |
-            zmq_setsockopt(sender->socket, ZMQ_CURVE_SECRETKEY, keys.secret_key, EDX_KEY_SIZE);
+        failed = zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, keys.server_key, EDX_KEY_SIZE) |
+                 zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, keys.public_key, EDX_KEY_SIZE) |
+                 zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, keys.secret_key, EDX_KEY_SIZE);
     explicit_bzero(&keys, sizeof keys);
     return failed ? fail_zmq(sender, "ZeroMQ to take the key", err) : EDX_OK;
 }
@@ -176,6 +177,24 @@ static edx_status attach(edx_sender *sender, edx_error *err)
     return EDX_OK;
 }
 
+/* Where edxd says that it has seen enough. */
+static edx_status listen_for_stops(edx_sender *sender, edx_error *err)
+{
+    const int64_t most = 4096;
+    sender->stops = zmq_socket(sender->context, ZMQ_PULL);
+    if (!sender->stops)
+        return fail_zmq(sender, "a ZeroMQ socket", err);
+    set_option(sender->stops, ZMQ_LINGER, 0);
+    zmq_setsockopt(sender->stops, ZMQ_MAXMSGSIZE, &most, sizeof most);
+    edx_status status = use_keys(sender, sender->stops, err);
+    if (status == EDX_OK && zmq_bind(sender->stops, sender->options.stop_endpoint) != 0)
+        status = edx_fail(err, EDX_E_IO,
+                          "--stop-endpoint: %s: %s, expected a free endpoint, such as "
+                          "tcp://127.0.0.1:5558",
+                          sender->options.stop_endpoint, zmq_strerror(errno));
+    return status;
+}
+
 static edx_status wait_for_subscriber(edx_sender *sender, edx_error *err);
 
 edx_status edx_sender_new(const edx_sender_options *options, edx_sender **out, edx_error *err)
@@ -191,11 +210,13 @@ edx_status edx_sender_new(const edx_sender_options *options, edx_sender **out, e
     edx_status status =
         sender->wire ? open_socket(sender, err) : edx_fail(err, EDX_E_NOMEM, "no memory");
     if (status == EDX_OK)
-        status = use_keys(sender, err);
+        status = use_keys(sender, sender->socket, err);
     if (status == EDX_OK)
         status = watch(sender, err);
     if (status == EDX_OK)
         status = attach(sender, err);
+    if (status == EDX_OK && options->stop_endpoint)
+        status = listen_for_stops(sender, err);
     if (status == EDX_OK && options->pattern == EDX_SENDER_PUB)
         status = wait_for_subscriber(sender, err);
     if (status != EDX_OK)
@@ -217,6 +238,8 @@ void edx_sender_free(edx_sender **sender)
         zmq_socket_monitor(s->socket, NULL, 0);
     if (s->monitor)
         zmq_close(s->monitor);
+    if (s->stops)
+        zmq_close(s->stops);
     if (s->socket)
         zmq_close(s->socket);
     if (s->context)
@@ -372,6 +395,42 @@ static edx_status check_admission(const edx_sender *sender, edx_error *err)
                : EDX_OK;
 }
 
+/* Whether an edx.stop's body is of the acquisition that is being sent; tells why it came. */
+static bool is_ours(edx_sender *sender, const void *body, size_t n)
+{
+    const edx_node *root = NULL;
+    char acq[EDX_ACQ_SIZE], reason[EDX_NAME_SIZE] = "", text[2 * EDX_NAME_SIZE + EDX_ACQ_SIZE];
+    if (edx_wire_parse(sender->wire, body, n, &root, NULL) != EDX_OK ||
+        edx_node_text(edx_map_get(root, "acq"), "acq", acq, sizeof acq, NULL) != EDX_OK ||
+        strcmp(acq, sender->acq) != 0)
+        return false;
+    edx_node_text(edx_map_get(root, "reason"), "reason", reason, sizeof reason, NULL);
+    snprintf(text, sizeof text, "%s: edxd says stop: %s", acq, reason);
+    tell(sender, text);
+    return true;
+}
+
+/* What edxd says: one message of two parts at a time, the rest is passed over. */
+static void take_stops(edx_sender *sender)
+{
+    char topic[EDX_NAME_SIZE], body[4096];
+    for (;;) {
+        const int n = zmq_recv(sender->stops, topic, sizeof topic, ZMQ_DONTWAIT);
+        int more = 0;
+        size_t size = sizeof more;
+        if (n < 0)
+            return;
+        zmq_getsockopt(sender->stops, ZMQ_RCVMORE, &more, &size);
+        const int got = more ? zmq_recv(sender->stops, body, sizeof body, ZMQ_DONTWAIT) : -1;
+        if (got >= 0 && (size_t)got <= sizeof body && (size_t)n == strlen(EDX_TOPIC_STOP) &&
+            memcmp(topic, EDX_TOPIC_STOP, (size_t)n) == 0 && is_ours(sender, body, (size_t)got))
+            edx_stop_ask(sender->options.stop);
+        while (zmq_getsockopt(sender->stops, ZMQ_RCVMORE, &more, &size) == 0 && more)
+            if (zmq_recv(sender->stops, body, sizeof body, ZMQ_DONTWAIT) < 0)
+                return;
+    }
+}
+
 /* ---- sending ---- */
 
 /* Both parts or none: false when there is no room now. */
@@ -422,7 +481,7 @@ static void resend_after_silence(edx_sender *sender)
 /* Waits up to timeout_ms for anything to happen, and lets it. */
 static void pump(edx_sender *sender, int64_t timeout_ms, bool want_room)
 {
-    zmq_pollitem_t items[3] = {{.socket = sender->socket, .events = ZMQ_POLLIN}};
+    zmq_pollitem_t items[4] = {{.socket = sender->socket, .events = ZMQ_POLLIN}};
     int n = 1;
     if (want_room || something_unsent(sender))
         items[0].events = ZMQ_POLLIN | ZMQ_POLLOUT;
@@ -431,11 +490,15 @@ static void pump(edx_sender *sender, int64_t timeout_ms, bool want_room)
     if (sender->options.stop)
         items[n++] =
             (zmq_pollitem_t){.fd = edx_stop_fd(sender->options.stop), .events = ZMQ_POLLIN};
+    if (sender->stops)
+        items[n++] = (zmq_pollitem_t){.socket = sender->stops, .events = ZMQ_POLLIN};
     zmq_poll(items, n, timeout_ms > 0 ? timeout_ms : 0);
     while (sender->options.pattern != EDX_SENDER_PUSH && receive(sender))
         ;
     if (peer_left(sender) && sender->options.pattern == EDX_SENDER_DEALER)
         send_all_again(sender);
+    if (sender->stops)
+        take_stops(sender);
     flush(sender);
     resend_after_silence(sender);
 }
@@ -524,6 +587,10 @@ static edx_status send_kept(edx_sender *sender, const edx_outgoing *message, edx
 
 edx_status edx_sender_send(edx_sender *sender, const edx_outgoing *message, edx_error *err)
 {
+    if (message->acq)
+        snprintf(sender->acq, sizeof sender->acq, "%s", message->acq);
+    if (sender->stops)
+        take_stops(sender);
     if (sender->options.pattern == EDX_SENDER_DEALER && message->acq)
         return send_kept(sender, message, err);
     if (sender->options.pattern == EDX_SENDER_PUB)

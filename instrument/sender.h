@@ -22,6 +22,8 @@ const char *edx_sender_pattern_name(edx_sender_pattern pattern);
 
 typedef struct edx_sender_options {
     const char *endpoint;
+    const char
+        *stop_endpoint; /* bound: an edx.stop of what is being sent asks for a stop; or NULL */
     edx_sender_pattern pattern;
     bool connect;     /* instead of binding */
     double wait_s;    /* pub: for the first subscriber, before the first message */

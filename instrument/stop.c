@@ -51,6 +51,12 @@ void edx_stop_free(edx_stop **stop)
     *stop = NULL;
 }
 
+void edx_stop_ask(edx_stop *stop)
+{
+    if (stop)
+        stop->asked++;
+}
+
 unsigned edx_stop_asked(edx_stop *stop)
 {
     if (!stop)

@@ -24,6 +24,7 @@
 #define EDX_TOPIC_END "edx.end"
 #define EDX_TOPIC_CONFIG "edx.config"
 #define EDX_TOPIC_ACK "edx.ack"
+#define EDX_TOPIC_STOP "edx.stop"
 
 typedef enum edx_topic {
     EDX_TOPIC_IS_BEGIN,

@@ -7,7 +7,7 @@ tests_edxd_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pwritev,--wrap=pwrite,--wrap
 	-Wl,--wrap=fsync,--wrap=mkdirat,--wrap=clock_gettime
 tests_edxd_fault_LDADD   = $(EDX_DAEMON)
 
-FAULT_TESTS = tests/fault_disk.py
+FAULT_TESTS = tests/fault_disk.py tests/fault_load.py
 TESTS      += $(FAULT_TESTS)
 EXTRA_DIST += $(FAULT_TESTS)
 

@@ -73,7 +73,8 @@ static void assert_get(fixture *f, const char *path, const char *json)
 
 /* The listing of the interface. */
 static const char *const listing[][2] = {
-    {"ingest", "{\"endpoint\": \"tcp://127.0.0.1:5555\", \"pattern\": \"sub\", \"bind\": false}"},
+    {"ingest", "{\"endpoint\": \"tcp://127.0.0.1:5555\", \"pattern\": \"sub\", \"bind\": false, "
+               "\"stop_endpoint\": \"\"}"},
     {"publish", "{\"endpoint\": \"tcp://127.0.0.1:5556\"}"},
     {"control", "{\"endpoint\": \"tcp://127.0.0.1:5557\"}"},
     {"output",
