@@ -244,10 +244,10 @@ static float scan_value(const field *f, uint32_t pixel)
 
 static double value_of(const field *f, uint32_t pixel)
 {
-    double exposure = f->exposure != NULL ? (double)f->exposure[pixel] : 1;
-
-    if (f->scene != NULL)
+    if (f->scene != NULL) /* pixel is the scan's; exposure has the fewer ones of the analysis */
         return (double)scan_value(f, pixel);
+
+    double exposure = f->exposure != NULL ? (double)f->exposure[pixel] : 1;
     return exposure > 0 ? (double)f->p->signal[pixel] / exposure - f->background : 0;
 }
 
