@@ -316,13 +316,13 @@ static void steady_frames_are_rarely_doubted(void **state)
 
 static const edx_begin instrument = {.step_nm = {2, 3}, .probe_nA = 0.5, .elevation_deg = 25};
 
-/* What a foil of so much mass, kg/m2, of each element lets out into n lines' counts. */
-static void emit(const edx_thickness *t, const double *mass, double electrons, double pixels,
-                 double *net)
+/* What a foil of so much mass, kg/m2, of each of two elements lets out into their lines' counts. */
+static void emit(const edx_thickness *t, const double mass[2], double electrons, double pixels,
+                 double net[2])
 {
-    for (uint32_t i = 0; i < t->n; i++) {
+    for (uint32_t i = 0; i < 2; i++) {
         double chi = 0;
-        for (uint32_t j = 0; j < t->n; j++)
+        for (uint32_t j = 0; j < 2; j++)
             chi += t->attenuation[i][j] * mass[j] / sin(25 * acos(-1) / 180);
         double unit = t->method == EDX_ZETA ? 1 / t->factor[i] : t->factor[i] / t->atom_kg[i];
         net[i] = mass[i] * unit * electrons * pixels * (1 - exp(-chi)) / chi;
