@@ -58,6 +58,8 @@ static void print_spread(const char *name, const double *values, uint32_t count)
     double sorted[LAST];
     uint32_t n = count < LAST ? count : LAST;
 
+    if (n == 0)
+        return;
     memcpy(sorted, values + (count - n), sizeof *sorted * n);
     qsort(sorted, n, sizeof *sorted, by_value);
     printf("\"%s\": [%.6g, %.6g, %.6g], ", name, sorted[0], sorted[n / 2], sorted[n - 1]);
