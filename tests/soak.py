@@ -1,7 +1,8 @@
 """Acquisition after acquisition at 20 times real time, with faults of every kind mixed in, for
-SOAK_SECONDS (3600): two daemons over the acknowledged pattern, one that is killed again and again and
-one that never is. Sums are exact, the memory of the one that lives is flat, and what clients wait for
-a frame is bounded while nothing is wrong. EDX_SEED chooses the faults. Not part of make check."""
+SOAK_SECONDS: two daemons over the acknowledged pattern, one that is killed again and again and one
+that never is. Sums are exact, the memory of the one that lives is flat, and what clients wait for a
+frame is bounded. EDX_SEED chooses the faults. Two minutes of it are part of make check, which says
+nothing about times, as others use its machine; make soak takes an hour."""
 
 import os
 import random
@@ -18,9 +19,10 @@ import numpy as np
 import zmq
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "daemon"))
-from harness import Daemon, begin, dense, end, random_counts, rng_of, seed  # noqa: E402
+from harness import Daemon, array, begin, dense, end, random_counts, rng_of, seed  # noqa: E402
 
-SECONDS = float(os.environ.get("SOAK_SECONDS", "3600"))
+SECONDS = float(os.environ.get("SOAK_SECONDS", "120"))
+LONG = SECONDS >= 600  # long enough to say whether memory grows, and what clients wait
 LATENCY_MS = float(os.environ.get("SOAK_LATENCY_MS", "500"))
 SEED = seed()
 SHAPE, FRAMES = (32, 32, 256), 120
@@ -29,11 +31,13 @@ PAUSE_S = SHAPE[0] * SHAPE[1] * DWELL_S / SPEED  # from frame to frame
 WINDOW = 32
 FLAT = 1.02
 WAIT_S = 120
+ROOM_GB, TIGHT_GB = 1, 0.01  # limits.max_cube_GB, and one that ends the sums early
 DISK = ("enospc", "eio", "sync", "eintr", "short 1000", "slow 30", "erofs")
 
 
 class Instrument(threading.Thread):
-    """Keeps what is not acknowledged and sends it again after silence. drop: as if it had died."""
+    """Keeps what is not acknowledged and sends it again after silence. dropped: as if it had died and
+    come back, with what it still has in no order."""
 
     def __init__(self, endpoint, messages):
         super().__init__(daemon=True)
@@ -71,6 +75,9 @@ class Instrument(threading.Thread):
                 self.dropped = False
                 self.connect()
                 queue, flying = [k for k in self.order if k in self.left], set()
+                middle = queue[1:-1]  # a begin comes first and an end last
+                random.shuffle(middle)
+                queue[1:-1] = middle
             if queue and len(flying) < WINDOW and now >= due:
                 key = queue.pop(0)
                 if key in self.left:
@@ -91,14 +98,16 @@ class Soak(unittest.TestCase):
         self.random = random.Random(SEED)
         self.rng = rng_of(SEED)
         self.deadline = time.monotonic() + SECONDS
-        self.n = dict(kills=0, tails=0, drops=0, faults=0, garbage=0, floods=0, acquisitions=0, frames=0)
-        self.memory, self.latency = [], []
-        self.rude = []
+        self.n = dict(kills=0, tails=0, tight=0, drops=0, disk=0, clock=0, garbage=0, broken=0, huge=0,
+                      asked=0, silent=0, slow=0, acquisitions=0, frames=0)
+        self.memory, self.latency, self.worst = [], [], []
 
     def daemon(self, name):
-        d = Daemon("router", start=False, binary="tests/edxd_fault", output__sync="frame")
+        d = Daemon("router", start=False, binary="tests/edxd_fault", output__sync="frame",
+                   limits__max_cube_GB=ROOM_GB, limits__max_message_MB=2,
+                   limits__max_pixels=1 << 20)
         d.environment["EDX_FAULT_FILE"] = os.path.join(d.dir, "faults")
-        d.name = name
+        d.name, d.rude, d.slow = name, [], []  # clients that never read, and that read now and then
         self.addCleanup(d.close)
         d.start()
         return d
@@ -115,17 +124,27 @@ class Soak(unittest.TestCase):
         self.fault(d, self.random.choice(DISK))
         time.sleep(self.random.uniform(0.05, 1.0))
         self.fault(d)
-        self.n["faults"] += 1
+        self.n["disk"] += 1
 
     def clock(self, d, _):
         self.fault(d, f"clock {self.random.choice((-86400, -60, 60, 86400))}")
         time.sleep(0.3)
         self.fault(d)
-        self.n["faults"] += 1
+        self.n["clock"] += 1
 
     def drop(self, _, instrument):
         instrument.dropped = True
         self.n["drops"] += 1
+
+    @staticmethod
+    def sender(d, *messages):
+        """Somebody else at the instrument's socket."""
+        s = zmq.Context.instance().socket(zmq.DEALER)
+        s.setsockopt(zmq.LINGER, 500)
+        s.connect(d.endpoint["ingest"])
+        for topic, body in messages:
+            s.send_multipart([topic, body])
+        s.close()
 
     def garbage(self, d, _):
         """Bytes that are no ZeroMQ on every socket, and messages that are none of ours."""
@@ -147,22 +166,76 @@ class Soak(unittest.TestCase):
             s.close()
         self.n["garbage"] += 1
 
-    def client(self, d, _):
-        """One that subscribes to everything, and reads nothing, for a while."""
+    def broken(self, d, instrument):
+        """A sender that mixes up what it sends in the acquisition that is running: cut short, of
+        another version, of another shape, far ahead. None of it may count."""
+        acq = msgpack.unpackb(instrument.first)["acq"]
+        frame = np.zeros(SHAPE, "|u1")
+        good = msgpack.packb(dense(frame, 0, acq=acq, dtype="|u1"))
+        events = {"offsets": array(np.arange(SHAPE[0] * SHAPE[1] + 1, dtype="<u4")),
+                  "channels": array(np.full(SHAPE[0] * SHAPE[1], SHAPE[2], "<u2"))}
+        wrong = [good[:self.random.randrange(len(good))], instrument.first[:-1],
+                 msgpack.packb({**dense(frame, 0, acq=acq), "v": 2}),
+                 msgpack.packb(dense(frame[1:], 1, acq=acq)),
+                 msgpack.packb(dense(frame, 1 << 40, acq=acq)),
+                 msgpack.packb(dense(frame, 0, acq=acq, row=SHAPE[0], rows=1)),
+                 msgpack.packb({**dense(frame, 0, acq=acq), "counts": events})]
+        self.sender(d, *((b"edx.begin" if body == wrong[1] else b"edx.frame", body) for body in wrong))
+        self.n["broken"] += 1
+
+    def huge(self, d, _):
+        """Begins that limits.* refuse, and a message beyond limits.max_message_MB."""
+        for shape in ((4096, 4096, 16384), (1 << 20, 1 << 20, 256), (32, 32, 1 << 20)):
+            self.sender(d, (b"edx.begin", msgpack.packb(begin("huge", shape))))
+        self.sender(d, (b"edx.frame", bytes(3 << 20)))
+        self.n["huge"] += 1
+
+    def ask(self, d, _):
+        """Many requests, whose answers nobody reads."""
+        s = zmq.Context.instance().socket(zmq.DEALER)
+        s.setsockopt(zmq.LINGER, 0)
+        s.setsockopt(zmq.RCVHWM, 1)
+        s.connect(d.endpoint["control"])
+        requests = [{"cmd": "status"}, {"cmd": "history", "topic": "edx.maps", "frame": 3},
+                    {"cmd": "get", "key": "limits"}, {"cmd": "profile", "from_nm": [0, 0]},
+                    {"cmd": "region", "polygon_nm": [[0, 0], [0, 9], [9, 0]]}, {"cmd": "nothing"}]
+        for n in range(120):
+            s.send_multipart([b"", msgpack.packb(requests[n % len(requests)])])
+        d.rude.append(s)
+        self.n["asked"] += 1
+
+    def subscriber(self, d):
         s = zmq.Context.instance().socket(zmq.SUB)
         s.setsockopt(zmq.LINGER, 0)
         s.setsockopt(zmq.RCVHWM, 1)
+        s.setsockopt(zmq.RCVBUF, 4096)
         s.connect(d.endpoint["publish"])
         for n in range(200):
             s.setsockopt(zmq.SUBSCRIBE, b"edx.%d" % n)
         s.setsockopt(zmq.SUBSCRIBE, b"")
-        self.rude.append(s)
-        if len(self.rude) > 10:
-            self.rude.pop(0).close(0)
-        self.n["floods"] += 1
+        return s
+
+    def silent(self, d, _):
+        """A client that subscribes to everything, and reads nothing, for a while."""
+        d.rude.append(self.subscriber(d))
+        self.n["silent"] += 1
+
+    def dawdle(self, d, _):
+        """Clients that read a message now and then."""
+        d.slow.append(self.subscriber(d))
+        for s in d.slow:
+            if s.poll(0):
+                s.recv_multipart()
+        self.n["slow"] += 1
+
+    @staticmethod
+    def tidy(d, most):
+        for clients in (d.rude, d.slow):
+            while len(clients) > most:
+                clients.pop(0).close(0)
 
     def kill(self, d, _):
-        """And now and then the recording has a torn tail."""
+        """And now and then the recording has a torn tail, or limits.max_cube_GB is small from here."""
         d.process.send_signal(signal.SIGKILL)
         d.kill()
         for acq in os.listdir(d.runs):
@@ -171,7 +244,10 @@ class Soak(unittest.TestCase):
                 with open(path, "ab") as f:
                     f.write(b"EDXR\x09\0\0\0" + self.random.randbytes(self.random.randrange(200)))
                 self.n["tails"] += 1
+        tight = self.random.random() < 0.2
+        d.config["limits.max_cube_GB"] = TIGHT_GB if tight else ROOM_GB
         d.start(wait=False)
+        self.n["tight"] += tight
         self.n["kills"] += 1
 
     # -- acquisitions --
@@ -189,14 +265,20 @@ class Soak(unittest.TestCase):
         self.n["acquisitions"] += 1
         messages, total = self.messages(acq)
         instrument = Instrument(d.endpoint["ingest"], messages)
+        instrument.first = messages[0][1]
         instrument.start()
         until = time.monotonic() + WAIT_S
         while instrument.is_alive():
             self.assertLess(time.monotonic(), until, d.log()[-3000:])
             if what:
                 self.random.choice(what)(d, instrument)
+                self.tidy(d, 12)
             time.sleep(self.random.uniform(0.05, 0.5))
         self.assertFalse(instrument.refused)
+        if d.config["limits.max_cube_GB"] == TIGHT_GB:  # what is not summed is recorded
+            d.kill()
+            d.config["limits.max_cube_GB"] = ROOM_GB
+            d.start()
         self.check(d, acq, total)
 
     def check(self, d, acq, total):
@@ -217,17 +299,19 @@ class Soak(unittest.TestCase):
         """Acquisitions until the time is over; a quiet one after each with faults."""
         while time.monotonic() < self.deadline:
             self.acquire(d, what)
-            if what:
-                self.acquire(d, ())
-            each(d)
+            worst = d.status()["latency_ms"]["p99"]
+            self.acquire(d, ())
+            each(d, worst)
 
-    def measure(self, d):
+    def measure(self, d, worst):
         self.memory.append(d.resident())
         self.latency.append(d.status()["latency_ms"]["p99"])
+        self.worst.append(worst)
 
     def test_soak(self):
         mortal, immortal = self.daemon("mortal"), self.daemon("immortal")
-        faults = (self.disk, self.disk, self.clock, self.drop, self.garbage, self.client)
+        faults = (self.disk, self.disk, self.clock, self.drop, self.garbage, self.broken, self.huge,
+                  self.ask, self.silent, self.dawdle)
         failures = []
 
         def guarded(*args):
@@ -237,14 +321,15 @@ class Soak(unittest.TestCase):
                 failures.append(e)
                 self.deadline = 0
         lives = [threading.Thread(target=guarded, args=a) for a in
-                 ((mortal, (self.kill, self.kill, *faults), lambda d: None),
+                 ((mortal, (self.kill,) * 3 + faults, lambda *_: None),
                   (immortal, faults, self.measure))]
         for t in lives:
             t.start()
         for t in lives:
             t.join()
-        for s in self.rude:
-            s.close(0)
+        for d in (mortal, immortal):
+            self.tidy(d, 0)
+        self.n["full"] = mortal.log().count("have reached limits.max_cube_GB")
         print(self.n, f"{len(self.memory)} measurements", flush=True)
         if failures:
             raise failures[0]
@@ -253,14 +338,18 @@ class Soak(unittest.TestCase):
     def check_memory(self):
         """The last quarter against the second: the first fills what is kept."""
         quarter = len(self.memory) // 4
-        print("resident MB:", [m >> 20 for m in self.memory[::max(1, quarter // 5)]],
-              "p99 ms:", [round(p) for p in self.latency[::max(1, quarter // 5)]], flush=True)
-        self.assertLess(max(self.latency), LATENCY_MS)
-        if quarter >= 2:
+        some = slice(None, None, max(1, quarter // 5))
+        print("resident MB:", [m >> 20 for m in self.memory[some]],
+              "p99 ms:", [round(p) for p in self.latency[some]],
+              "among faults:", [round(p) for p in self.worst[some]], flush=True)
+        if quarter:
             before = np.median(self.memory[quarter:2 * quarter])
             after = np.median(self.memory[-quarter:])
-            print(f"memory: {after / before:.4f} of what it was", flush=True)
-            self.assertLess(after, FLAT * before + (1 << 20))
+            print(f"memory: {after / before:.4f} of what it was; p99: {max(self.latency):.0f} ms at most,"
+                  f" {np.median(self.latency):.0f} in the median", flush=True)
+        if LONG:
+            self.assertLess(after, FLAT * before)
+            self.assertLess(max(self.latency), LATENCY_MS)
 
 
 if __name__ == "__main__":
