@@ -162,6 +162,9 @@ static void frame(edx_analyst *a, edx_task *task)
     edx_status status = EDX_OK;
     if (task->on_disk) {
         status = read_back(a, task, &err);
+        if (status) {
+            edx_run_miss(a->run);
+        }
     } else if (!task->body) {
         task->body = edx_message_data(&task->message);
         task->size = edx_message_size(&task->message);

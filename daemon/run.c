@@ -20,6 +20,7 @@ typedef struct waiting {
     uint64_t frame;
     unsigned char *bytes;
     size_t size, capacity; /* each message: u64 length, body */
+    uint64_t n;            /* messages */
 } waiting;
 
 struct edx_run {
@@ -39,7 +40,8 @@ struct edx_run {
     waiting waiting[EDX_WAITING_FRAMES];
     edx_source source;
     edx_spans summed; /* seq of every message in the sums */
-    uint64_t unsummed;
+    uint64_t taken;   /* frame messages; all are counted, whatever becomes of them */
+    uint64_t added;   /* … to the sums; what neither is nor waits is lost to them */
     bool full;
     bool starved, components_starved; /* there is no memory for what the settings ask for */
     bool emptied;                     /* the sums were to be made anew, and could not be */
@@ -123,7 +125,7 @@ void edx_run_forget(edx_run *run)
 {
     run->updated = run->drift_said = run->full = run->emptied = false;
     run->starved = run->components_starved = false;
-    run->unsummed = 0;
+    run->taken = run->added = 0;
     run->source = (edx_source){.path = ""};
     edx_spans_clear(&run->summed);
     edx_analysis_free(&run->analysis);
@@ -247,6 +249,7 @@ static waiting *waiting_take(edx_run *run, uint64_t frame)
             w->used = true;
             w->frame = frame;
             w->size = 0;
+            w->n = 0;
         }
     }
     return w;
@@ -272,6 +275,7 @@ static edx_status wait_rows(edx_run *run, uint64_t frame, const void *body, size
     memcpy(w->bytes + w->size, &length, sizeof length);
     memcpy(w->bytes + w->size + sizeof length, body, n);
     w->size += sizeof length + n;
+    w->n++;
     return EDX_OK;
 }
 
@@ -336,7 +340,7 @@ static edx_status sum(edx_run *run, const edx_frame *frame, edx_error *err)
         return edx_fail(err, EDX_E_NOMEM, "no memory to remember what is summed");
     }
     const edx_status status = add_within(run, frame, true, err);
-    run->unsummed += status != EDX_OK;
+    run->added += status == EDX_OK;
     if (status == EDX_OK && !edx_spans_has(&run->summed, frame->seq)) {
         edx_spans_add(&run->summed, frame->seq);
     }
@@ -414,6 +418,7 @@ void edx_run_place(edx_run *run, const edx_placement *placement)
 edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_placement *placement,
                          edx_error *err)
 {
+    run->taken++;
     if (!run->analysis) {
         return edx_fail(err, EDX_E_STATE, "no acquisition");
     }
@@ -761,6 +766,20 @@ void edx_run_decompose(edx_run *run)
     }
 }
 
+void edx_run_miss(edx_run *run)
+{
+    run->taken++;
+}
+
+static uint64_t unsummed(const edx_run *run)
+{
+    uint64_t lost = run->taken - run->added;
+    for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
+        lost -= run->waiting[i].used ? run->waiting[i].n : 0;
+    }
+    return lost;
+}
+
 uint64_t edx_run_newest(const edx_run *run)
 {
     return run->head.frame;
@@ -784,7 +803,7 @@ void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
 {
     const uint64_t *outliers = NULL;
     size_t n = 0;
-    *out = (edx_run_facts){.p = 1.0, .unsummed = run->unsummed, .full = run->full};
+    *out = (edx_run_facts){.p = 1.0, .unsummed = unsummed(run), .full = run->full};
     out->target_reached = run->target_reached;
     out->starved = run->starved || run->components_starved;
     out->head = run->head;

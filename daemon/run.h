@@ -43,6 +43,8 @@ edx_status edx_run_configure(edx_run *run, const edx_settings *settings, edx_err
 /* An accepted frame message, as bytes; they are copied where the frame waits for more rows. */
 edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_placement *placement,
                          edx_error *err);
+/* An accepted frame message that cannot be given: the facts count it among the unsummed. */
+void edx_run_miss(edx_run *run);
 /* Sums frames that wait as they are. */
 void edx_run_place(edx_run *run, const edx_placement *placement);
 
