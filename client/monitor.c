@@ -26,6 +26,7 @@ typedef struct monitor {
     edx_pack *pack;
     edx_result_topic asked[MAX_QUESTIONS]; /* replies to come, in order */
     unsigned n_asked;
+    int held;       /* the key of another step, pressed before all replies came; 0: none */
     uint64_t frame; /* asked for last */
     double asked_at, noted_at, drawn_at;
 } monitor;
@@ -57,8 +58,18 @@ static edx_status ask(monitor *m, edx_result_topic topic, uint64_t frame, edx_er
     return edx_caller_send(m->control, edx_pack_data(m->pack), edx_pack_size(m->pack), err);
 }
 
+/* Replies that still come go nowhere. */
+static void forget_questions(monitor *m)
+{
+    m->n_asked = 0;
+    m->held = 0;
+    edx_caller_free(&m->control);
+}
+
 static void go_live(monitor *m)
 {
+    if (m->n_asked)
+        forget_questions(m);
     edx_latest_present(m->model);
     m->view->past = false;
 }
@@ -81,12 +92,14 @@ static edx_status ask_all(monitor *m, uint64_t frame, edx_error *err)
     return status;
 }
 
-/* Shows the topics as they were one frame before or after what is shown. */
-static void travel(monitor *m, bool earlier)
+/* Shows the topics as they were one frame before ('[') or after (']') what is shown. */
+static void travel(monitor *m, int key)
 {
     edx_error err;
+    const bool earlier = key == '[';
     const edx_result *shown = edx_latest_get(m->model, EDX_SPECTRUM);
     const edx_result *newest = edx_latest_get(m->model, EDX_STATUS);
+    m->held = m->n_asked ? key : 0;
     if (m->n_asked || !shown || (!earlier && !m->view->past))
         return;
     /* edxd answers with what it kept at or before a frame: forward, the frame shown may lie back.
@@ -100,15 +113,13 @@ static void travel(monitor *m, bool earlier)
         note(m, err.text);
 }
 
-/* Gives up waiting; replies that still come go nowhere. */
 static void give_up(monitor *m)
 {
     char text[EDX_NOTE_SIZE];
     snprintf(text, sizeof text, "history: no answer from %.150s within %.0f s", m->control_endpoint,
              ANSWER_S);
     note(m, text);
-    m->n_asked = 0;
-    edx_caller_free(&m->control);
+    forget_questions(m);
 }
 
 static void take_replies(monitor *m)
@@ -127,6 +138,8 @@ static void take_replies(monitor *m)
     }
     if (m->n_asked && edx_monotonic() - m->asked_at > ANSWER_S)
         give_up(m);
+    if (!m->n_asked && m->held)
+        travel(m, m->held);
 }
 
 /* ---- messages and keys ---- */
@@ -160,7 +173,7 @@ static bool take_keys(monitor *m, edx_screen *screen)
             break;
         case EDX_ACT_EARLIER:
         case EDX_ACT_LATER:
-            travel(m, key == '[');
+            travel(m, key);
             break;
         case EDX_ACT_LIVE:
             go_live(m);
