@@ -126,6 +126,12 @@ static void renew_drift(edx_analysis *a, const edx_setup *before, edx_drift **dr
     edx_drift_free(drift);
 }
 
+/* Of several processes, others then have a row's counts than those that are to analyse it. */
+static bool deals_anew(const edx_analysis *a, const edx_setup *before)
+{
+    return edx_pool_ranks(a->pool) && a->now->bin_pixels != before->bin_pixels;
+}
+
 edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *settings,
                                   edx_error *err)
 {
@@ -144,7 +150,8 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     }
     analysis->now = after;
     renew_drift(analysis, before, &drift);
-    if (!edx_detail_follow(after->detail, before->detail, analysis->scene))
+    if (!edx_detail_follow(after->detail, before->detail, analysis->scene) ||
+        deals_anew(analysis, before))
         analysis->misplaced = analysis->misplaced || analysis->added;
     if (after->intensity) {
         edx_intensity_set_pool(after->intensity, analysis->pool);
@@ -272,7 +279,8 @@ static edx_status find_elements(edx_analysis *a, bool final, edx_error *err)
 
 edx_status edx_analysis_settle(edx_analysis *analysis, edx_error *err)
 {
-    return find_elements(analysis, true, err);
+    edx_status status = edx_scene_share(analysis->scene, analysis->pool, err);
+    return status == EDX_OK ? find_elements(analysis, true, err) : status;
 }
 
 edx_status edx_analysis_update(edx_analysis *analysis, edx_results *out, edx_error *err)
@@ -285,7 +293,7 @@ edx_status edx_analysis_update(edx_analysis *analysis, edx_results *out, edx_err
 
 edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_error *err)
 {
-    edx_status status = find_elements(analysis, true, err);
+    edx_status status = edx_analysis_settle(analysis, err);
     if (status != EDX_OK)
         return status;
     if (analysis->now->intensity)
@@ -388,7 +396,8 @@ static edx_profile_source source_of(const edx_analysis *a)
                                 .rows = s->modelled ? edx_survey_rows(edx_detail_survey(s->detail))
                                                     : NULL,
                                 .thickness = s->absolute ? &s->thickness : NULL,
-                                .live_s = a->live};
+                                .live_s = a->live,
+                                .pool = a->pool};
 }
 
 edx_status edx_analysis_profile(edx_analysis *analysis, const double from_nm[2],

@@ -28,7 +28,9 @@ void edx_analysis_free(edx_analysis **analysis);
 edx_status edx_analysis_check(const edx_begin *begin, const edx_settings *settings, edx_error *err);
 
 /* Lets pool (the caller's, alive as long as the analysis uses it; NULL: none) share the work from
- * now on. Results are the same for any number of threads. NOMEM. */
+ * now on. Results are the same for any number of threads. Where it is that of one of several
+ * processes (edx_pool_join), before anything is added, all of them must make the same calls with
+ * the same messages; results that are final are those of all. NOMEM. */
 edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err);
 
 /* The same for what edx_analysis_decompose takes, which is worth sharing on a small scan too. */

@@ -195,6 +195,7 @@ edx_status edx_detail_set_pool(edx_detail *detail, edx_pool *pool, edx_error *er
         edx_nmf_set_pool(detail->nmf, pool);
     if (detail->replicates != NULL)
         edx_replicates_set_pool(detail->replicates, pool);
+    edx_watch_set_pool(detail->watch, pool);
     return edx_grouped_set_pool(detail->grouped, pool, err);
 }
 

@@ -118,6 +118,9 @@ edx_status edx_grouped_ready(edx_grouped *grouped, const edx_scene *scene, edx_e
     for (int i = 0; i < 2 && status == EDX_OK; i++)
         if (stores[i] != NULL && edx_sparse_stale(stores[i]))
             status = edx_sparse_rebuild(stores[i], scene, err);
+    for (int i = 0; i < 2 && status == EDX_OK; i++)
+        if (stores[i] != NULL)
+            status = edx_sparse_share(stores[i], err);
     return status;
 }
 

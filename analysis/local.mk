@@ -75,6 +75,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/overlap.h \
 	analysis/particles.c \
 	analysis/particles.h \
+	analysis/patch.c \
+	analysis/patch.h \
 	analysis/pass.c \
 	analysis/pass.h \
 	analysis/pass_kernels.c \
@@ -95,6 +97,7 @@ libedxanalysis_la_SOURCES  = \
 	analysis/quant.h \
 	analysis/radial.c \
 	analysis/radial.h \
+	analysis/ranks.h \
 	analysis/replicates.c \
 	analysis/replicates.h \
 	analysis/rings.c \

@@ -23,15 +23,17 @@ static void remove_edges(edx_analysis *a)
             edx_scene_visit(a->scene, y * a->begin.cols + x, remove_voxel, s);
 }
 
-/* What the totals of the analysis pixels hold, by channel. */
+/* What the totals of the analysis pixels hold, by channel: the edges' counts are this process', the
+ * spectrum is that of all (and numbers without sign come round). */
 void edx_analysis_bin_spectrum(edx_analysis *a)
 {
     const uint64_t *full = edx_scene_spectrum(a->scene);
     edx_setup *s = a->now;
     memset(s->sum, 0, s->axis.channels * sizeof *s->sum);
+    remove_edges(a);
+    edx_pool_sum(a->pool, EDX_U8, s->sum, s->axis.channels);
     for (uint32_t c = s->inside_lo; c < s->inside_hi; c++)
         s->sum[c / s->bin_energy] += full[c];
-    remove_edges(a);
 }
 
 /* Sums of scan pixels over one analysis pixel; exposure is their mean. */
@@ -122,13 +124,41 @@ static void quantify_pixel(const edx_analysis *a, size_t pixel)
     }
 }
 
+/* A pixel of another process, which its answer is to be added to. */
+static void leave_pixel(edx_setup *s, size_t pixel)
+{
+    size_t pixels = (size_t)s->rows * s->cols;
+    s->thick[pixel] = 0;
+    for (uint32_t i = 0; i < s->n; i++)
+        s->atoms[i * pixels + pixel] = s->fraction[i * pixels + pixel] =
+            s->fraction_sigma[i * pixels + pixel] = 0;
+}
+
 static void quantify_chunk(void *context, uint32_t chunk, uint32_t worker)
 {
     const edx_analysis *a = context;
+    const edx_ranks *ranks = edx_pool_ranks(a->pool);
     size_t pixels = (size_t)a->now->rows * a->now->cols, first = (size_t)chunk * PIXELS_PER_CHUNK;
     (void)worker;
     for (size_t p = first; p < pixels && p < first + PIXELS_PER_CHUNK; p++)
-        quantify_pixel(a, p);
+        if (!ranks || edx_ranks_owner(ranks, (uint32_t)(p / a->now->cols)) == ranks->rank)
+            quantify_pixel(a, p);
+        else
+            leave_pixel(a->now, p);
+}
+
+/* Every pixel of the maps is one process' answer and everybody else's 0. */
+static void put_together(edx_analysis *a)
+{
+    edx_setup *s = a->now;
+    size_t pixels = (size_t)s->rows * s->cols, maps = s->n * pixels;
+    float *all[] = {s->net, s->sigma, s->fraction, s->fraction_sigma};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        edx_pool_sum(a->pool, EDX_F4, all[i], maps);
+    if (s->absolute) {
+        edx_pool_sum(a->pool, EDX_F4, s->thick, pixels);
+        edx_pool_sum(a->pool, EDX_F4, s->atoms, maps);
+    }
 }
 
 /* Takes the newest rows of the model; without any, windows serve. */
@@ -153,6 +183,7 @@ static void quantify(edx_analysis *a)
     else
         edx_intensity_maps(s->intensity, s->net, s->sigma);
     edx_pool_run(a->pool, (pixels + PIXELS_PER_CHUNK - 1) / PIXELS_PER_CHUNK, quantify_chunk, a);
+    put_together(a);
 }
 
 void edx_analysis_head(const edx_analysis *a, edx_result_head *head)

@@ -295,4 +295,5 @@ const double *edx_nmf_totals(const edx_nmf *nmf)
 void edx_nmf_maps(const edx_nmf *nmf, float *maps)
 {
     edx_nmf_pass_get(nmf->pass, NULL, maps);
+    edx_pool_sum(nmf->pool, EDX_F4, maps, (size_t)nmf->k * nmf->pixels);
 }

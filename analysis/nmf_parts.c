@@ -36,6 +36,8 @@ typedef struct side {
     double n, sum, square;
 } side;
 
+#define NUMBERS (sizeof(side) / sizeof(double))
+
 static void add(side *s, double value)
 {
     s->n++;
@@ -59,12 +61,14 @@ static double variance_of(const side *s)
 
 static bool confined(const edx_nmf *n, const float *map, const uint8_t *inside)
 {
-    side in = {0}, out = {0};
+    side sides[2] = {{0}};
+    const side *in = &sides[1], *out = &sides[0];
 
     for (uint32_t i = 0; i < n->pixels; i++)
         if (n->counts[i] > 0)
-            add(inside[i] ? &in : &out, (double)map[i]);
-    double sigma = sqrt(variance_of(&in) + variance_of(&out)), a = mean_of(&in), b = mean_of(&out);
+            add(&sides[inside[i] != 0], (double)map[i]);
+    edx_pool_sum(n->pool, EDX_F8, sides, 2 * NUMBERS);
+    double sigma = sqrt(variance_of(in) + variance_of(out)), a = mean_of(in), b = mean_of(out);
     return a > 0 && b < EDX_NMF_OUTSIDE * a && a - b > EDX_NMF_SIGMAS * sigma;
 }
 

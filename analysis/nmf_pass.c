@@ -169,6 +169,7 @@ typedef struct job {
     const edx_scene *store;
     uint32_t block, first_lane, n_lanes; /* of the lanes that run */
     bool whole;
+    bool gathered; /* the lanes are */
     float mix, push;
     const float *maps;
     float even[EDX_NMF_WIDEST]; /* each component's part of all counts */
@@ -201,6 +202,30 @@ static void sum_blocks(const edx_nmf_pass *p, uint32_t chunk, uint32_t first, ui
     }
 }
 
+static void gather_lanes(void *context, uint32_t chunk, uint32_t worker)
+{
+    const job *j = context;
+    edx_nmf_pass *p = j->pass;
+    uint32_t first = chunk * ROWS_PER_CHUNK, end = end_of(p, first);
+    size_t at = (size_t)first * p->width, n = (size_t)(end - first) * p->width;
+    float *shares = p->shares[j->block] + at;
+
+    (void)worker;
+    memcpy(shares, p->spread[0] + at, sizeof *shares * n);
+    for (uint32_t l = 1; l < j->n_lanes; l++)
+        add_rows(shares, p->spread[l] + at, n);
+}
+
+/* Other processes gather the rest of the block's pixels. */
+static void gather_ranks(job *j)
+{
+    edx_nmf_pass *p = j->pass;
+
+    edx_pool_run(p->pool, p->n_chunks, gather_lanes, j);
+    edx_pool_sum(p->pool, EDX_F4, p->shares[j->block], (size_t)p->channels * p->width);
+    j->gathered = true;
+}
+
 /* What the lanes of a block gathered becomes its shares; then H follows, or waits for all blocks.
  */
 static void reduce(void *context, uint32_t chunk, uint32_t worker)
@@ -209,14 +234,11 @@ static void reduce(void *context, uint32_t chunk, uint32_t worker)
     edx_nmf_pass *p = j->pass;
     uint32_t first = chunk * ROWS_PER_CHUNK, end = end_of(p, first);
     size_t at = (size_t)first * p->width, n = (size_t)(end - first) * p->width;
-    float *shares = p->shares[j->block];
 
-    (void)worker;
     if (j->n_lanes > 0) {
-        memcpy(shares + at, p->spread[0] + at, sizeof *shares * n);
-        for (uint32_t l = 1; l < j->n_lanes; l++)
-            add_rows(shares + at, p->spread[l] + at, n);
-        times_rows(shares + at, p->h + at, n);
+        if (!j->gathered)
+            gather_lanes(context, chunk, worker);
+        times_rows(p->shares[j->block] + at, p->h + at, n);
     }
     if (!j->whole)
         sum_blocks(p, chunk, first, end);
@@ -226,6 +248,8 @@ static void update_h(job *j)
 {
     edx_nmf_pass *p = j->pass;
 
+    if (j->n_lanes > 0 && edx_pool_ranks(p->pool) != NULL)
+        gather_ranks(j);
     edx_pool_run(p->pool, p->n_chunks, reduce, j);
     for (uint32_t k = 0; !j->whole && k < p->k; k++) {
         double sum = 0;
@@ -399,6 +423,7 @@ static double sum_of_lanes(edx_nmf_pass *p, const edx_scene *store, edx_pool_tas
     edx_pool_run(p->pool, p->n_lanes, task, &j);
     for (uint32_t l = 0; l < p->n_lanes; l++)
         sum += p->lanes[l].sum;
+    edx_pool_sum(p->pool, EDX_F8, &sum, 1);
     return sum;
 }
 
@@ -457,6 +482,7 @@ static void expect_block(edx_nmf_pass *p, uint32_t block, const uint64_t *spectr
     for (uint32_t l = block * p->per_block; l < (block + 1) * p->per_block; l++)
         for (uint32_t k = 0; k < p->k; k++)
             totals[k] += p->lanes[l].totals[k];
+    edx_pool_sum(p->pool, EDX_F8, totals, p->k);
     for (uint32_t c = 0; c < p->channels; c++) {
         float part = (float)((double)spectrum[c] / counts);
         for (uint32_t k = 0; k < p->k; k++) {
@@ -612,4 +638,5 @@ void edx_nmf_pass_totals(const edx_nmf_pass *p, double *totals)
     for (uint32_t i = 0; i < p->pixels; i++)
         for (uint32_t k = 0; k < p->k; k++)
             totals[k] += (double)p->w[(size_t)i * p->width + k];
+    edx_pool_sum(p->pool, EDX_F8, totals, p->k);
 }

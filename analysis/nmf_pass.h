@@ -23,7 +23,8 @@ typedef struct edx_nmf_pass edx_nmf_pass;
 edx_status edx_nmf_pass_new(uint32_t pixels, uint32_t channels, uint32_t max_k, edx_nmf_pass **out,
                             edx_error *err);
 void edx_nmf_pass_free(edx_nmf_pass **pass);
-/* Lets pool (the caller's; NULL: none) share the work; results stay the same. */
+/* Lets pool (the caller's; NULL: none) share the work; results stay the same, to rounding where
+ * other processes do a part of it: maps then are 0 in pixels that are not this one's. */
 void edx_nmf_pass_set_pool(edx_nmf_pass *pass, edx_pool *pool);
 /* Makes it use these loops, which hold the components, from the next set on. */
 void edx_nmf_pass_use(edx_nmf_pass *pass, const edx_nmf_kernel *kernel);

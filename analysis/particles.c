@@ -242,6 +242,22 @@ static float scan_value(const field *f, uint32_t pixel)
     return p->value[pixel];
 }
 
+/* Of several processes each knows the counts of its own rows: what all need is put together. */
+static void share_values(const field *f, const edx_pool *pool, uint32_t bin)
+{
+    const edx_ranks *ranks = edx_pool_ranks(pool);
+    size_t pixels = (size_t)f->grid.rows * f->grid.cols;
+
+    if (ranks == NULL)
+        return;
+    memset(f->p->value, 0, pixels * sizeof *f->p->value);
+    for (uint32_t i = 0; i < pixels; i++)
+        if (edx_ranks_owner(ranks, i / f->grid.cols / bin) == ranks->rank)
+            (void)scan_value(f, i);
+    edx_pool_sum(pool, EDX_F4, f->p->value, pixels);
+    memset(f->p->valued, 1, pixels);
+}
+
 static double value_of(const field *f, uint32_t pixel)
 {
     if (f->scene != NULL) /* pixel is the scan's; exposure has the fewer ones of the analysis */
@@ -281,6 +297,8 @@ static field make_field(edx_particles *p, const edx_particles_source *source, bo
     }
     if (isnan(f.background)) /* particles everywhere: net counts have none, an image may have */
         f.background = 0;
+    if (f.scene != NULL)
+        share_values(&f, edx_sparse_pool(source->counts), p->shape.bin_pixels);
     return f;
 }
 

@@ -127,12 +127,17 @@ void edx_pass_use(edx_pass *pass, const edx_pass_kernel *kernel)
     pass->kernel = kernel;
 }
 
-void edx_pass_scale(edx_pass *pass, const edx_scene *store)
+uint32_t edx_pass_scale(edx_pass *pass, const edx_scene *store)
 {
     const uint64_t *counts = edx_scene_pixel_counts(store);
+    uint64_t full = 0;
 
-    for (uint32_t i = 0; i < pass->pixels; i++)
+    for (uint32_t i = 0; i < pass->pixels; i++) {
         pass->scale[i] = counts[i] == 0 ? 0 : (float)(1 / (double)counts[i]);
+        full += counts[i] > 0;
+    }
+    edx_pool_sum(pass->pool, EDX_U8, &full, 1);
+    return (uint32_t)full;
 }
 
 float *edx_pass_input(edx_pass *pass)
@@ -238,6 +243,7 @@ void edx_pass_apply(edx_pass *pass, const edx_pass_term *terms, uint32_t n_terms
     edx_pool_run(pass->pool, pass->n_lanes, apply_lane, &j);
     edx_pool_run(pass->pool, (pass->channels + ROWS_PER_CHUNK - 1) / ROWS_PER_CHUNK, reduce_rows,
                  &j);
+    edx_pool_sum(pass->pool, EDX_F8, out, (size_t)pass->channels * EDX_PASS);
 }
 
 /* ---- sums over pixels ---- */
@@ -283,6 +289,8 @@ void edx_pass_overlap(edx_pass *pass, const edx_pass_term *term, const edx_scene
             product[k] += pass->lanes[l].product[k];
         }
     }
+    edx_pool_sum(pass->pool, EDX_F8, square, EDX_PASS);
+    edx_pool_sum(pass->pool, EDX_F8, product, EDX_PASS);
 }
 
 static void map_lane(void *context, uint32_t index, uint32_t worker)
@@ -306,6 +314,7 @@ void edx_pass_maps(edx_pass *pass, const edx_scene *store, uint32_t n, float *ma
     job j = {.pass = pass, .store = store, .n = n, .maps = maps};
 
     edx_pool_run(pass->pool, pass->n_lanes, map_lane, &j);
+    edx_pool_sum(pass->pool, EDX_F4, maps, (size_t)n * pass->pixels);
 }
 
 typedef struct squaring {
@@ -364,5 +373,6 @@ double edx_pass_square(edx_pass *pass, const edx_scene *store, const double *col
     edx_pool_run(pass->pool, pass->n_lanes, square_lane, &j);
     for (uint32_t l = 0; l < pass->n_lanes; l++)
         sum += pass->lanes[l].square[0];
+    edx_pool_sum(pass->pool, EDX_F8, &sum, 1);
     return sum;
 }

@@ -28,11 +28,12 @@ typedef struct edx_pass edx_pass;
 /* For stores of so many pixels and channels. NOMEM. */
 edx_status edx_pass_new(uint32_t pixels, uint32_t channels, edx_pass **out, edx_error *err);
 void edx_pass_free(edx_pass **pass);
-/* Lets pool (the caller's; NULL: none) share the work; results stay the same. */
+/* Lets pool (the caller's; NULL: none) share the work; results stay the same, to rounding where
+ * other processes do a part of it. */
 void edx_pass_set_pool(edx_pass *pass, edx_pool *pool);
 
-/* a_i = 1 / the pixel's counts in store, 0 where it has none. */
-void edx_pass_scale(edx_pass *pass, const edx_scene *store);
+/* a_i = 1 / the pixel's counts in store, 0 where it has none. Returns how many pixels have some. */
+uint32_t edx_pass_scale(edx_pass *pass, const edx_scene *store);
 /* w [channels, EDX_PASS], to be filled before each of the following. */
 float *edx_pass_input(edx_pass *pass);
 /* out [channels, EDX_PASS] = sum over terms of weight * X' diag(a) X w. */

@@ -29,6 +29,7 @@ struct edx_pool {
     edx_pool_task *task;
     void *context;
     atomic_uint next;
+    const edx_ranks *ranks;
     helper helpers[];
 };
 
@@ -174,4 +175,22 @@ void edx_pool_run(edx_pool *pool, uint32_t chunks, edx_pool_task *task, void *co
     open_loop(pool, chunks, task, context);
     take_chunks(pool, 0);
     close_loop(pool);
+}
+
+/* ---- other processes ---- */
+
+void edx_pool_join(edx_pool *pool, const edx_ranks *ranks)
+{
+    pool->ranks = ranks;
+}
+
+const edx_ranks *edx_pool_ranks(const edx_pool *pool)
+{
+    return pool == NULL ? NULL : pool->ranks;
+}
+
+void edx_pool_sum(const edx_pool *pool, edx_dtype type, void *values, size_t n)
+{
+    if (pool != NULL && pool->ranks != NULL)
+        pool->ranks->sum(pool->ranks->context, type, values, n);
 }

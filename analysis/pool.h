@@ -1,9 +1,13 @@
-/* A few threads that share one loop. The owner decides how many there are and when they end. */
+/* A few threads that share one loop, and the other processes (analysis/ranks.h) that do their part
+ * of the same. The owner decides how many there are and when they end. */
 #ifndef EDX_ANALYSIS_POOL_H
 #define EDX_ANALYSIS_POOL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
+#include "analysis/ranks.h"
+#include "proto/array.h"
 #include "proto/status.h"
 
 typedef struct edx_pool edx_pool;
@@ -24,5 +28,14 @@ typedef void edx_pool_task(void *context, uint32_t chunk, uint32_t worker);
  * in the caller and in order for NULL. A thread that gets no processor delays nothing: the others
  * take its chunks. One caller at a time; a task must not run another loop of its pool. */
 void edx_pool_run(edx_pool *pool, uint32_t chunks, edx_pool_task *task, void *context);
+
+/* The pool is that of one of several processes (the caller's, alive as long as the pool): whoever
+ * works with it adds the counts of its own rows alone. */
+void edx_pool_join(edx_pool *pool, const edx_ranks *ranks);
+/* Those processes; NULL where there is one alone, and for NULL. */
+const edx_ranks *edx_pool_ranks(const edx_pool *pool);
+/* Replaces n values (EDX_F4, EDX_F8, EDX_U4, EDX_U8) by their sums over all processes, in all of
+ * them; nothing where there is one alone. All must come here in the same order. */
+void edx_pool_sum(const edx_pool *pool, edx_dtype type, void *values, size_t n);
 
 #endif

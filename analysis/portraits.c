@@ -314,6 +314,37 @@ static bool near_enough(const edx_portraits *p, const edx_particle_place *place,
     return hypot(y, x) < MAP_REACH * place->radius_nm && (id == 0 || id == place->id);
 }
 
+/* First and last row with a pixel of the mask; false where there is none. */
+static bool rows_of_mask(const edx_portraits *p, size_t *first, size_t *last)
+{
+    bool any = false;
+
+    for (size_t row = 0; row < p->rows; row++) {
+        if (memchr(p->mask + row * p->cols, 1, p->cols) == NULL)
+            continue;
+        *first = any ? *first : row;
+        *last = row;
+        any = true;
+    }
+    return any;
+}
+
+/* Puts together what each process counted. */
+static void share_pixels(const sitting *s)
+{
+    const edx_portraits *p = s->p;
+    const edx_pool *pool = edx_sparse_pool(edx_grouped_pixels(s->in->grouped));
+    size_t pixels = (size_t)p->rows * p->cols, first = 0, last = 0;
+
+    if (edx_pool_ranks(pool) == NULL || !rows_of_mask(p, &first, &last))
+        return;
+    size_t at = first * p->cols, n = (last + 1 - first) * p->cols;
+    for (uint32_t a = 0; a < p->n; a++)
+        edx_pool_sum(pool, EDX_F8, p->net + a * pixels + at, n);
+    for (uint32_t a = 0; a < p->n * p->n; a++)
+        edx_pool_sum(pool, EDX_F8, p->covariance + a * pixels + at, n);
+}
+
 /* Marks the particle's pixels and counts in them by the model. */
 static void look_at_pixels(sitting *s)
 {
@@ -335,6 +366,7 @@ static void look_at_pixels(sitting *s)
                 p->covariance[(a * p->n + b) * pixels + i] = covariance[a * p->n + b];
         }
     }
+    share_pixels(s);
 }
 
 static void take_pixels(const edx_portraits *p)

@@ -87,11 +87,13 @@ static void add_voxel(void *context, uint32_t channel, uint32_t count)
     spectrum[channel] += count;
 }
 
-static void sum_pixels(edx_profile *p, const edx_scene *scene, const uint32_t *pixels, size_t n)
+static void sum_pixels(edx_profile *p, const edx_profile_source *source, const uint32_t *pixels,
+                       size_t n)
 {
     memset(p->spectrum, 0, p->channels * sizeof *p->spectrum);
     for (size_t i = 0; i < n; i++)
-        edx_scene_visit(scene, pixels[i], add_voxel, p->spectrum);
+        edx_scene_visit(source->scene, pixels[i], add_voxel, p->spectrum);
+    edx_pool_sum(source->pool, EDX_U8, p->spectrum, p->channels);
 }
 
 /* ---- band ---- */
@@ -211,7 +213,7 @@ static void fill_point(edx_profile *p, const edx_profile_source *source, size_t 
     double *counts = p->values + m, *fractions = counts + (size_t)source->n * m;
     double *sigmas = fractions + (size_t)source->n * m;
     uint32_t first = p->starts[point], pixels = p->starts[point + 1] - first;
-    sum_pixels(p, source->scene, p->order + first, pixels);
+    sum_pixels(p, source, p->order + first, pixels);
     evaluate(p, source, p->order + first, pixels, net, fraction, sigma);
     for (uint32_t i = 0; i < source->n; i++) {
         counts[i * m + point] = net[i];
@@ -277,7 +279,7 @@ edx_status edx_profile_region(edx_profile *profile, const edx_profile_source *so
     if (out->pixels == 0)
         return edx_fail(err, EDX_E_RANGE,
                         "region: no pixel's centre is in it, expected one or more");
-    sum_pixels(profile, source->scene, profile->order, out->pixels);
+    sum_pixels(profile, source, profile->order, out->pixels);
     uint32_t bins = bin(profile, source->bin_energy);
     out->spectrum = edx_array_1(EDX_U8, profile->binned, bins);
     if (source->n == 0)

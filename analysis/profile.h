@@ -8,6 +8,7 @@
 
 #include "analysis/intensity.h"
 #include "analysis/lines.h"
+#include "analysis/pool.h"
 #include "analysis/scene.h"
 #include "analysis/thickness.h"
 #include "proto/result.h"
@@ -24,6 +25,7 @@ typedef struct edx_profile_source {
     const double *rows;             /* [n, E] functionals instead of windows; NULL: windows */
     const edx_thickness *thickness; /* NULL unless quant.method counts atoms */
     const double *live_s;           /* [rows * cols], for thickness */
+    const edx_pool *pool;           /* of whose processes the scene is one's; NULL: it is all */
 } edx_profile_source;
 
 /* A region's sum. Arrays live until the next call. */

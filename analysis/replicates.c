@@ -121,6 +121,8 @@ static edx_status subtract(edx_replicates *r, const edx_scene *all, const edx_sc
         const edx_events events = {r->cols, r->offsets, r->channel, r->weight};
         status = edx_scene_add(r->rest, row, &events, err);
     }
+    if (status == EDX_OK)
+        status = edx_scene_share(r->rest, r->pool, err);
     return status;
 }
 

@@ -277,6 +277,7 @@ edx_status edx_rings_collect(edx_ring_store *store, const edx_sparse *counts,
     sum_members(s, edx_sparse_total(counts), m, spectra);
     for (uint32_t g = 0; g < groups; g++)
         sum_members(s, edx_sparse_fold(counts, g), m, spectra + (g + 1) * (size_t)m * s->channels);
+    edx_pool_sum(edx_sparse_pool(counts), EDX_F8, spectra, (1 + groups) * (size_t)m * s->channels);
     *out = show(s, m, groups);
     memcpy(out->centre_nm, centre_nm, sizeof out->centre_nm);
     out->radius_nm = radius_nm;
@@ -312,6 +313,7 @@ edx_ring_zone edx_rings_zone(const edx_ring_store *store, const edx_sparse *coun
 
     memset(spectrum, 0, sizeof *spectrum * store->channels);
     visit_disc(store, &d, sum_pixel, &s);
+    edx_pool_sum(edx_sparse_pool(counts), EDX_F8, spectrum, store->channels);
     if (s.zone.pixels == 0)
         return (edx_ring_zone){0, middle, middle * middle};
     s.zone.mean_nm /= s.zone.pixels;

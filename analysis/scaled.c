@@ -61,13 +61,8 @@ static void fit_channels(edx_scaled *s, const uint64_t *spectrum)
 
 void edx_scaled_fit(edx_scaled *scaled, const edx_scene *store)
 {
-    const uint64_t *counts = edx_scene_pixel_counts(store);
-
     scaled->counts = edx_scene_counts(store);
-    scaled->full_pixels = 0;
-    for (uint32_t i = 0; i < scaled->pixels; i++)
-        scaled->full_pixels += counts[i] > 0;
-    edx_pass_scale(scaled->pass, store);
+    scaled->full_pixels = edx_pass_scale(scaled->pass, store);
     fit_channels(scaled, edx_scene_spectrum(store));
     double side = sqrt((double)scaled->full_pixels) + sqrt((double)scaled->full_channels);
     scaled->edge = scaled->counts > 0 ? side * side / (double)scaled->counts : 0;

@@ -101,6 +101,7 @@ void edx_scene_free(edx_scene **scene)
     free_workers(s->workers, s->n_workers);
     free(s->strips);
     free(s->spectrum);
+    free(s->all);
     free(s->pixel_counts);
     free(s->exposure);
     free(s);
@@ -114,6 +115,24 @@ void edx_scene_clear(edx_scene *scene)
     memset(scene->pixel_counts, 0, sizeof *scene->pixel_counts * scene->pixels);
     memset(scene->exposure, 0, sizeof *scene->exposure * scene->pixels);
     scene->counts = 0;
+    scene->shared = false;
+}
+
+edx_status edx_scene_share(edx_scene *scene, const edx_pool *pool, edx_error *err)
+{
+    if (edx_pool_ranks(pool) == NULL)
+        return EDX_OK;
+    if (scene->all == NULL)
+        scene->all = calloc(scene->channels, sizeof *scene->all);
+    if (scene->all == NULL)
+        return edx_fail(err, EDX_E_NOMEM, "no memory for a spectrum of all processes");
+    memcpy(scene->all, scene->spectrum, sizeof *scene->all * scene->channels);
+    edx_pool_sum(pool, EDX_U8, scene->all, scene->channels);
+    scene->all_counts = 0;
+    for (uint32_t c = 0; c < scene->channels; c++)
+        scene->all_counts += scene->all[c];
+    scene->shared = true;
+    return EDX_OK;
 }
 
 /* ---- what is in it ---- */
@@ -140,12 +159,12 @@ uint32_t edx_scene_channels(const edx_scene *scene)
 
 uint64_t edx_scene_counts(const edx_scene *scene)
 {
-    return scene->counts;
+    return scene->shared ? scene->all_counts : scene->counts;
 }
 
 const uint64_t *edx_scene_spectrum(const edx_scene *scene)
 {
-    return scene->spectrum;
+    return scene->shared ? scene->all : scene->spectrum;
 }
 
 const uint64_t *edx_scene_pixel_counts(const edx_scene *scene)

@@ -34,6 +34,10 @@ edx_status edx_scene_add(edx_scene *scene, uint32_t row, const edx_events *event
  * which it did not cover. */
 void edx_scene_uncover(edx_scene *scene, uint32_t row, uint32_t rows, uint32_t col, uint32_t cols);
 
+/* Makes spectrum and counts those of all processes of pool, until something is added; pixels are
+ * still this one's. Nothing where there is one alone. All must come here. NOMEM. */
+edx_status edx_scene_share(edx_scene *scene, const edx_pool *pool, edx_error *err);
+
 /* Says how many frames cover a pixel, where events that were added stood for more than one. */
 void edx_scene_set_exposure(edx_scene *scene, uint32_t pixel, uint32_t frames);
 

@@ -332,6 +332,7 @@ static void gather(edx_scene *scene)
         }
         memset(from, 0, sizeof *from * scene->channels);
     }
+    scene->shared = false;
 }
 
 edx_status edx_scene_add(edx_scene *scene, uint32_t row, const edx_events *events, edx_error *err)

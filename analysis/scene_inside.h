@@ -2,6 +2,7 @@
 #ifndef EDX_ANALYSIS_SCENE_INSIDE_H
 #define EDX_ANALYSIS_SCENE_INSIDE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "analysis/pool.h"
@@ -21,6 +22,9 @@ struct edx_scene {
     edx_pool *pool;
     edx_strip *strips;
     uint64_t *spectrum;
+    uint64_t *all; /* [channels] of all processes; NULL: never shared */
+    uint64_t all_counts;
+    bool shared; /* those are up to date */
     uint64_t *pixel_counts;
     uint32_t *exposure;
     uint32_t n_workers;

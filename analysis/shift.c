@@ -9,6 +9,8 @@ struct edx_shift {
     uint16_t *channels;
     uint32_t *weights;
     size_t pixels, entries; /* room */
+    const edx_ranks *ranks; /* NULL: all rows are ours */
+    uint32_t bin;
 };
 
 edx_status edx_shift_new(edx_shift **out, edx_error *err)
@@ -27,6 +29,17 @@ void edx_shift_free(edx_shift **shift)
     free(s->weights);
     free(s);
     *shift = NULL;
+}
+
+void edx_shift_keep(edx_shift *shift, const edx_ranks *ranks, uint32_t bin)
+{
+    shift->ranks = ranks;
+    shift->bin = bin;
+}
+
+static bool is_ours(const edx_shift *s, uint32_t row)
+{
+    return !s->ranks || edx_ranks_owner(s->ranks, row / s->bin) == s->ranks->rank;
 }
 
 /* Of first .. first + n - 1, moved, what is within 0 .. size - 1: *from .. of the unmoved, *to ..
@@ -90,10 +103,19 @@ static uint32_t copy(edx_shift *s, const edx_events *events, uint32_t first, uin
     return at + n;
 }
 
+static uint32_t leave_row(edx_shift *s, uint32_t scan_cols, uint32_t to, uint32_t at)
+{
+    for (uint32_t x = 0; x < scan_cols; x++)
+        s->offsets[(size_t)to * scan_cols + x] = at;
+    return at;
+}
+
 static uint32_t move_row(edx_shift *s, const edx_shift_area *area, uint32_t scan_cols,
                          const edx_events *events, uint32_t from, uint32_t to, uint32_t at)
 {
     const uint32_t pixel = to * scan_cols;
+    if (!is_ours(s, area->row + to))
+        return leave_row(s, scan_cols, to, at);
     for (uint32_t x = 0; x < area->col; x++)
         s->offsets[pixel + x] = at;
     if (area->cols > 0)

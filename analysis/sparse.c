@@ -120,6 +120,21 @@ edx_status edx_sparse_set_pool(edx_sparse *sparse, edx_pool *pool, edx_error *er
     return status;
 }
 
+const edx_pool *edx_sparse_pool(const edx_sparse *sparse)
+{
+    return sparse->pool;
+}
+
+edx_status edx_sparse_share(edx_sparse *sparse, edx_error *err)
+{
+    edx_status status = edx_scene_share(sparse->total, sparse->pool, err);
+
+    for (uint32_t f = 0; status == EDX_OK && f < sparse->shape.folds; f++)
+        if (sparse->folds[f] != NULL)
+            status = edx_scene_share(sparse->folds[f], sparse->pool, err);
+    return status;
+}
+
 /* ---- gathering ---- */
 
 static edx_status make_room(gathered *g, size_t entries, bool weighted, edx_error *err)

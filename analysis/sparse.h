@@ -44,6 +44,10 @@ bool edx_sparse_stale(const edx_sparse *sparse);
 /* Starts anew from all counts of a scene. Which frame a count came with is not kept there: the
  * folds are empty again. NOMEM leaves it stale. */
 edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_error *err);
+/* Makes the spectra and counts of total and folds those of all processes (edx_scene_share). NOMEM.
+ */
+edx_status edx_sparse_share(edx_sparse *sparse, edx_error *err);
+const edx_pool *edx_sparse_pool(const edx_sparse *sparse); /* the caller's */
 /* Puts all counts into ascending order (analysis/scene_rows.h). */
 void edx_sparse_sort(edx_sparse *sparse);
 

@@ -27,6 +27,7 @@ void edx_analysis_rebuild_inside(edx_analysis *a)
         edx_scene_visit(a->scene, p, add_inside_voxel, &s);
         a->inside[p] = s.sum;
     }
+    edx_pool_sum(a->pool, EDX_U8, a->inside, edx_analysis_scan_pixels(a));
 }
 
 /* ---- adding ---- */
@@ -178,9 +179,11 @@ static edx_status add_rows(edx_analysis *a, const edx_frame *frame, const edx_ev
     const edx_shift_area area =
         edx_shift_covers(a->begin.rows, cols, frame->row, events->pixels / cols, shift);
     const edx_array *image = image_of(a, frame, events->pixels);
-    const bool moved = shift[0] != 0 || shift[1] != 0;
+    const edx_ranks *ranks = edx_pool_ranks(a->pool);
+    const bool moved = shift[0] != 0 || shift[1] != 0 || ranks;
     edx_events there = *events;
     edx_status status = EDX_OK;
+    edx_shift_keep(a->shift, ranks, a->now->bin_pixels);
     if (moved)
         status = edx_shift_events(a->shift, &area, cols, frame->row, events, &there, err);
     if (status == EDX_OK && area.rows > 0 && area.cols > 0)

@@ -61,6 +61,8 @@ struct edx_trend {
     double *a, *total;           /* [f] of one test */
     uint64_t *used;              /* [f] */
     size_t results_room;
+    const edx_pool *pool;
+    uint32_t *all; /* [f, REGIONS * segments + TILES * KINDS] of all processes */
 };
 
 /* ---- segments ---- */
@@ -194,7 +196,13 @@ void edx_trend_free(edx_trend **trend)
     free(t->a);
     free(t->total);
     free(t->used);
+    free(t->all);
     free(t);
+}
+
+void edx_trend_set_pool(edx_trend *trend, const edx_pool *pool)
+{
+    trend->pool = pool;
 }
 
 /* Composition is computed again from the first frame on. */
@@ -595,11 +603,52 @@ static void test_region(edx_trend *t, const frames_taken *which, uint32_t region
         out->whole = t->n > 0 && changed == t->n;
 }
 
+/* What the frames' counts are in all processes takes the place of this one's, and back. */
+static void exchange(edx_trend *t)
+{
+    size_t n = counters(t) + (size_t)TILES * KINDS;
+
+    for (size_t f = 0; f < t->n_frames; f++)
+        for (size_t i = 0; i < n; i++) {
+            uint32_t one = t->frames[f].counts[i];
+            t->frames[f].counts[i] = t->all[f * n + i];
+            t->all[f * n + i] = one;
+        }
+}
+
+static edx_status share_counts(edx_trend *t, edx_error *err)
+{
+    size_t n = counters(t) + (size_t)TILES * KINDS;
+
+    if (!resize((void **)&t->all, t->n_frames * n, sizeof *t->all))
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of all processes");
+    for (size_t f = 0; f < t->n_frames; f++) {
+        memcpy(t->all + f * n, t->frames[f].counts, n * sizeof *t->all);
+        t->frames[f].measured = 0;
+    }
+    edx_pool_sum(t->pool, EDX_U4, t->all, t->n_frames * n);
+    restart(t);
+    exchange(t);
+    return EDX_OK;
+}
+
+static void look_at_frames(edx_trend *t, const edx_line *lines, double limit,
+                           const frames_taken *which, uint32_t regions, edx_trend_state *out)
+{
+    compose(t, lines, limit);
+    for (size_t f = 0; f < t->n_frames; f++)
+        measure(t, &t->frames[f]);
+    for (uint32_t r = 0; r < regions; r++)
+        test_region(t, which, r, out);
+    out->contamination = test(t, which, 0, 0, CARBON);
+}
+
 edx_status edx_trend_update(edx_trend *trend, const edx_line *lines, double limit,
                             uint64_t expected, const uint64_t *skipped, size_t n_skipped,
                             edx_trend_state *out, edx_error *err)
 {
     edx_trend *t = trend;
+    const bool shared = edx_pool_ranks(t->pool) != NULL;
     uint32_t regions = t->regions < EDX_TREND_REGIONS ? t->regions : EDX_TREND_REGIONS;
     uint32_t ratios = t->n < 2 ? 0 : t->n == 2 ? 1 : t->n;
     const frames_taken which = {expected, skipped, n_skipped, regions * (ratios + t->n)};
@@ -608,12 +657,11 @@ edx_status edx_trend_update(edx_trend *trend, const edx_line *lines, double limi
     out->damage = out->contamination = (edx_damage){.p = 1, .since = -1};
     if (!make_room(t))
         return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of %zu frames", t->n_frames);
-    compose(t, lines, limit);
-    for (size_t f = 0; f < t->n_frames; f++)
-        measure(t, &t->frames[f]);
-    for (uint32_t r = 0; r < regions; r++)
-        test_region(t, &which, r, out);
-    out->contamination = test(t, &which, 0, 0, CARBON);
+    if (shared && share_counts(t, err) != EDX_OK)
+        return EDX_E_NOMEM;
+    look_at_frames(t, lines, limit, &which, regions, out);
+    if (shared)
+        exchange(t);
     out->frames = t->n_frames;
     for (size_t f = 0; f < t->n_frames; f++)
         t->used[f] = t->frames[f].frame;

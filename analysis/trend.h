@@ -11,6 +11,7 @@
 
 #include "analysis/damage.h"
 #include "analysis/lines.h"
+#include "analysis/pool.h"
 #include "proto/frame.h"
 #include "proto/status.h"
 
@@ -33,6 +34,8 @@ typedef struct edx_trend_shape {
 edx_status edx_trend_new(const edx_trend_shape *shape, edx_trend **out, edx_error *err);
 void edx_trend_free(edx_trend **trend);
 void edx_trend_clear(edx_trend *trend);
+/* What is asked is asked of the counts of all processes of pool (the caller's; NULL: one). */
+void edx_trend_set_pool(edx_trend *trend, const edx_pool *pool);
 /* Takes over what before kept where both keep the same; false where they do not. */
 bool edx_trend_follow(edx_trend *trend, edx_trend *before);
 

@@ -96,6 +96,11 @@ void edx_watch_clear(edx_watch *watch)
     watch->asked = 0;
 }
 
+void edx_watch_set_pool(edx_watch *watch, const edx_pool *pool)
+{
+    edx_trend_set_pool(watch->trend, pool);
+}
+
 bool edx_watch_follow(edx_watch *watch, edx_watch *before)
 {
     return edx_trend_follow(watch->trend, before->trend);

@@ -9,6 +9,7 @@
 
 #include "analysis/lines.h"
 #include "analysis/particles.h"
+#include "analysis/pool.h"
 #include "analysis/windows.h"
 #include "proto/frame.h"
 #include "proto/result.h"
@@ -33,6 +34,8 @@ typedef struct edx_watch_setup {
 edx_status edx_watch_new(const edx_watch_setup *setup, edx_watch **out, edx_error *err);
 void edx_watch_free(edx_watch **watch);
 void edx_watch_clear(edx_watch *watch);
+/* As edx_trend_set_pool. */
+void edx_watch_set_pool(edx_watch *watch, const edx_pool *pool);
 /* Takes over what before has counted where both count the same; false where they do not. */
 bool edx_watch_follow(edx_watch *watch, edx_watch *before);
 /* Adds events of rows row ... of a scan frame as edx_scene_add does. NOMEM leaves them out. */
