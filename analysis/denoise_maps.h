@@ -45,9 +45,11 @@ void edx_denoise_maps_free(edx_denoise_maps **maps);
  * the mixture's, the anchor's variance added. More than two elements are done one against the rest,
  * and then brought to sum 1 in proportion to their variances; sigma stays what it was.
  *
- * For each element at most 200 Cholesky factors of 130 x 130, whatever the pixels, and work that
- * grows linearly with them: 9 ms for a particle of 300 pixels. Allocates only when the mask is
- * larger than before. NOMEM; NUMERIC for what is not finite. */
+ * The waves' part of the normal equations is factorised once for a shape and its amplitude, what is
+ * left for the radial functions once for each of theirs: for each element at most 40 Cholesky
+ * factors of 110 x 110 and 200 of 21 x 21, whatever the pixels, and work that grows linearly with
+ * them (analysis/patch.h). Allocates only when the mask is larger than before. NOMEM; NUMERIC for
+ * what is not finite. */
 edx_status edx_denoise_maps_particle(edx_denoise_maps *maps, const edx_denoise_maps_input *input,
                                      double *fraction, double *sigma, edx_error *err);
 
