@@ -74,6 +74,12 @@ bool edx_acquisition_is_repeat(const edx_acquisition *acquisition, const void *b
     return n == acquisition->n_bytes && memcmp(bytes, acquisition->bytes, n) == 0;
 }
 
+const void *edx_acquisition_bytes(const edx_acquisition *acquisition, size_t *n)
+{
+    *n = acquisition->n_bytes;
+    return acquisition->bytes;
+}
+
 /* ---- rows of frames ---- */
 
 /* Index of the first partial whose frame is not below frame; the newest stand at the end. */

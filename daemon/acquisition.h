@@ -31,6 +31,8 @@ void edx_acquisition_free(edx_acquisition **acquisition);
 const edx_begin *edx_acquisition_begin(const edx_acquisition *acquisition);
 /* A byte-identical begin is a repeat. */
 bool edx_acquisition_is_repeat(const edx_acquisition *acquisition, const void *bytes, size_t n);
+/* The begin message's bytes, n of them. */
+const void *edx_acquisition_bytes(const edx_acquisition *acquisition, size_t *n);
 
 /* Judges a decoded frame message of this acquisition without taking it. DUPLICATE: its seq came
  * before. RANGE: seq too far ahead; MISMATCH: a row that came before in

@@ -30,6 +30,7 @@ typedef struct orphan {
 
 #define LOG_PER_SECOND 50u
 #define MANY_STRIDES 16u
+#define MOST_BEGIN 65536u /* bytes of a begin that are kept a second time */
 
 struct edx_intake {
     edx_intake_options options;
@@ -348,8 +349,10 @@ static void record_own(edx_intake *in, const char *topic, uint64_t unix_ns)
 static void record_settings(edx_intake *in, uint64_t unix_ns)
 {
     edx_head head = edx_acquisition_begin(in->now.acquisition)->head;
+    size_t n = 0;
+    const void *begin = edx_acquisition_bytes(in->now.acquisition, &n);
     head.t = (double)unix_ns * 1e-9;
-    edx_config_write(in->pack, &head, &in->current);
+    edx_config_write(in->pack, &head, &in->current, n <= MOST_BEGIN ? begin : NULL, n);
     record_own(in, EDX_TOPIC_CONFIG, unix_ns);
 }
 
@@ -446,6 +449,9 @@ static void open_folder(edx_intake *in, side *s, const char *acq)
         edx_disk_fails(&in->disk, EDX_DISK_RECORD, 0,
                        "%s; free space or mend output.dir, frames are kept in memory until then",
                        err.text);
+    } else if (edx_run_file_cut(s->file)[0]) {
+        edx_log_write(in->options.log, EDX_LOG_WARNING, "%s: %s", in->path,
+                      edx_run_file_cut(s->file));
     }
 }
 
@@ -675,9 +681,13 @@ static void recall_record(edx_intake *in, edx_wire *wire, const edx_record *r, s
         return;
     }
     const edx_topic topic = edx_topic_parse(r->topic, r->topic_size);
-    if (topic == EDX_TOPIC_IS_BEGIN && !s->acquisition &&
+    size_t n = r->body_size;
+    const void *begin = topic == EDX_TOPIC_IS_BEGIN    ? r->body
+                        : topic == EDX_TOPIC_IS_CONFIG ? edx_config_begin(body, &n)
+                                                       : NULL;
+    if (begin && !s->acquisition && edx_wire_parse(wire, begin, n, &body, NULL) == EDX_OK &&
         edx_begin_read(body, &in->options.limits, &in->begin, NULL) == EDX_OK) {
-        s->acquisition = edx_acquisition_new(&in->begin, r->body, r->body_size);
+        s->acquisition = edx_acquisition_new(&in->begin, begin, n);
     } else if (topic == EDX_TOPIC_IS_FRAME && s->acquisition &&
                edx_frame_read(body, edx_acquisition_begin(s->acquisition), &in->options.limits,
                               &in->frame, NULL) == EDX_OK &&
@@ -857,13 +867,41 @@ static edx_verdict route_end(edx_intake *in, side *s, edx_arrival *arrival, cons
     return take_end(in, s, arrival, &end);
 }
 
+/* A begin whose own record is damaged stands in the settings behind it, too. */
+static void restore_begin(edx_intake *in, const edx_arrival *arrival, const void *begin, size_t n)
+{
+    const edx_node *body = NULL;
+    edx_error err = {0};
+    edx_arrival restored = *arrival;
+    if (in->now.acquisition && edx_acquisition_is_repeat(in->now.acquisition, begin, n)) {
+        return;
+    }
+    restored.topic = EDX_TOPIC_BEGIN;
+    restored.topic_size = strlen(EDX_TOPIC_BEGIN);
+    restored.body = begin;
+    restored.size = n;
+    if (edx_wire_parse(in->wire, begin, n, &body, &err) == EDX_OK &&
+        take_begin(in, &restored, body, &err) == EDX_ACCEPTED) {
+        edx_log_write(
+            in->options.log, EDX_LOG_NOTICE,
+            "%s: the record of its edx.begin is damaged; nothing of it is lost, it stands "
+            "in the edx.config behind it, too",
+            in->now.stored);
+    }
+}
+
 static edx_verdict take_config(edx_intake *in, edx_arrival *arrival, const edx_node *body,
                                edx_error *err)
 {
     edx_settings settings;
+    size_t n = 0;
     if (edx_config_read(body, &settings, err)) {
         edx_error_prefix(err, EDX_TOPIC_CONFIG);
         return refuse(in, arrival, err);
+    }
+    const void *begin = edx_config_begin(body, &n);
+    if (begin) {
+        restore_begin(in, arrival, begin, n);
     }
     if (in->options.replay_settings && in->now.acquisition) {
         in->current = settings;

@@ -17,6 +17,7 @@
 
 #define RECORDING "recording.edxr"
 #define MAX_SUFFIX 1000000u
+#define UNBORN_MAX (1 << 20) /* a begin is no larger */
 
 struct edx_journal {
     char dir[EDX_PATH_SIZE];
@@ -217,6 +218,11 @@ bool edx_run_file_stands(const edx_run_file *file)
     return file->stands;
 }
 
+const char *edx_run_file_cut(const edx_run_file *file)
+{
+    return file->writer ? edx_recording_cut(file->writer) : "";
+}
+
 edx_status edx_journal_reopen(edx_journal *journal, const char *stored, edx_run_file **out,
                               edx_error *err)
 {
@@ -321,6 +327,68 @@ static uint64_t began(const edx_journal *j, const char *stored)
     const uint64_t arrival = status == EDX_OK ? record.arrival_ns : 0;
     edx_recording_free(&recording);
     return arrival;
+}
+
+/* Whether a recording ends before its first record is whole: nothing that was acknowledged is in
+ * it. */
+static bool unborn(const edx_journal *j, const char *stored)
+{
+    char path[EDX_PATH_SIZE];
+    edx_recording *recording = NULL;
+    edx_record record;
+    struct stat st;
+    edx_journal_recording_path(j, stored, path);
+    if (lstat(path, &st) != 0 || !S_ISREG(st.st_mode) || st.st_size > UNBORN_MAX) {
+        return false;
+    }
+    if (edx_recording_open(path, 0, &recording, NULL) != EDX_OK) {
+        return st.st_size < 8; /* its first bytes were not all written */
+    }
+    const edx_status status = edx_recording_next(recording, &record, NULL);
+    edx_recording_free(&recording);
+    return status == EDX_E_END || status == EDX_E_TORN;
+}
+
+static bool holds_more(const edx_journal *j, const char *stored)
+{
+    const int fd = openat(j->fd, stored, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    bool more = !dir;
+    if (!dir && fd >= 0) {
+        close(fd);
+    }
+    for (const struct dirent *entry = dir ? readdir(dir) : NULL; entry && !more;
+         entry = readdir(dir)) {
+        more = strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+               strcmp(entry->d_name, RECORDING) != 0;
+    }
+    if (dir) {
+        closedir(dir);
+    }
+    return more;
+}
+
+unsigned edx_journal_sweep(edx_journal *journal, char last[EDX_ACQ_SIZE])
+{
+    DIR *dir = opendir(journal->dir);
+    char path[EDX_PATH_SIZE];
+    unsigned n = 0;
+    for (const struct dirent *entry = dir ? readdir(dir) : NULL; entry; entry = readdir(dir)) {
+        const char *name = entry->d_name;
+        if (name[0] == '.' || strlen(name) >= EDX_ACQ_SIZE || !unborn(journal, name) ||
+            holds_more(journal, name)) {
+            continue;
+        }
+        edx_journal_recording_path(journal, name, path);
+        if (unlink(path) == 0 && unlinkat(journal->fd, name, AT_REMOVEDIR) == 0) {
+            snprintf(last, EDX_ACQ_SIZE, "%.*s", EDX_ACQ_SIZE - 1, name);
+            n++;
+        }
+    }
+    if (dir) {
+        closedir(dir);
+    }
+    return n;
 }
 
 edx_status edx_journal_newest(edx_journal *journal, char stored[EDX_ACQ_SIZE], edx_error *err)

@@ -44,6 +44,8 @@ void edx_run_file_free(edx_run_file **file);
 void edx_journal_discard(edx_journal *journal, const char *stored, edx_run_file **file);
 const char *edx_run_file_folder(const edx_run_file *file);    /* its path */
 const char *edx_run_file_recording(const edx_run_file *file); /* "" when there is none */
+/* What was cut off its recording when it was reopened, and why; "": nothing. */
+const char *edx_run_file_cut(const edx_run_file *file);
 /* Whether all other files were written after the last record, when it was reopened. */
 bool edx_run_file_stands(const edx_run_file *file);
 /* Appends one record; offset (may be NULL) is where it starts. OK without doing anything where
@@ -53,6 +55,10 @@ edx_status edx_run_file_write(edx_run_file *file, const char *topic, const void 
 /* To the disk, if anything was written since the last time. */
 edx_status edx_run_file_sync(edx_run_file *file, edx_error *err);
 
+/* Removes the folders of runs that were killed before their begin was on the disk, so that the begin,
+ * when it comes again, finds its name free. Before any run is open. How many, and the last one's
+ * name. */
+unsigned edx_journal_sweep(edx_journal *journal, char last[EDX_ACQ_SIZE]);
 /* The name of the folder whose recording began last; END when there is none. */
 edx_status edx_journal_newest(edx_journal *journal, char stored[EDX_ACQ_SIZE], edx_error *err);
 /* The newest folder that holds acquisition acq: acq or acq.n; END when there is none. */

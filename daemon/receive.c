@@ -710,6 +710,12 @@ static edx_status resume(receiver *r, edx_error *err)
     if (!r->config->output.record) {
         return EDX_OK;
     }
+    const unsigned unborn = edx_journal_sweep(r->journal, stored);
+    if (unborn > 0) {
+        edx_log_write(r->log, EDX_LOG_NOTICE,
+                      "%s: ended before its edx.begin was recorded: removed%s", stored,
+                      unborn > 1 ? ", and others like it" : "");
+    }
     edx_status status = edx_journal_newest(r->journal, stored, err);
     if (status == EDX_E_END) {
         return EDX_OK;

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,6 +21,7 @@ struct edx_recording {
     uint64_t size;     /* of the file, when last asked */
     uint64_t position; /* where next() goes on */
     uint64_t max_record;
+    bool defaced; /* the file's own first bytes are damaged, and next() has not said so yet */
     char *buffer; /* body, topic, a terminator */
     size_t capacity;
     uint8_t block[BLOCK];
@@ -117,16 +119,25 @@ static edx_status refresh_size(edx_recording *recording, edx_error *err)
     return EDX_OK;
 }
 
-static edx_status check_magic(int fd, edx_error *err)
+/* What does not start like a recording is one if a record's header stands where the first records
+ * are: damage of a few bytes must not cost them all. */
+static edx_status check_start(edx_recording *recording, edx_error *err)
 {
     char magic[EDX_RECORDING_START];
-    ssize_t got = edx_recording_pread(fd, magic, sizeof magic, 0);
+    edx_record_header header;
+    ssize_t got = edx_recording_pread(recording->fd, magic, sizeof magic, 0);
     if (got < 0)
         return fail_errno(err, "read");
-    if ((size_t)got < sizeof magic || memcmp(magic, EDX_RECORDING_MAGIC, sizeof magic) != 0)
-        return edx_fail(err, EDX_E_DECODE,
-                        "no recording, expected a file that starts with " EDX_RECORDING_MAGIC);
-    return EDX_OK;
+    if ((size_t)got == sizeof magic && memcmp(magic, EDX_RECORDING_MAGIC, sizeof magic) == 0)
+        return EDX_OK;
+    got = edx_recording_pread(recording->fd, recording->block, BLOCK, EDX_RECORDING_START);
+    for (size_t i = 0; got > 0 && i + EDX_RECORD_HEADER <= (size_t)got; i += 8)
+        if (edx_record_header_parse(recording->block + i, &header)) {
+            recording->defaced = true;
+            return EDX_OK;
+        }
+    return edx_fail(err, EDX_E_DECODE,
+                    "no recording, expected a file that starts with " EDX_RECORDING_MAGIC);
 }
 
 edx_status edx_recording_open(const char *path, uint64_t max_record, edx_recording **out,
@@ -142,7 +153,7 @@ edx_status edx_recording_open(const char *path, uint64_t max_record, edx_recordi
     recording->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     edx_status status = recording->fd < 0 ? fail_errno(err, "open") : refresh_size(recording, err);
     if (!status)
-        status = check_magic(recording->fd, err);
+        status = check_start(recording, err);
     if (status)
         edx_recording_free(&recording);
     *out = recording;
@@ -284,6 +295,21 @@ static edx_status torn(const edx_recording *recording, verdict why, edx_error *e
                     recording->position, verdict_text[why], recording->size - recording->position);
 }
 
+/* " (edx.begin)": what the record held, where its topic can still be read. */
+static void name_topic(const edx_recording *recording, verdict why, const edx_record_header *header,
+                       char out[40])
+{
+    size_t n = header->topic_size;
+    const char *topic = recording->buffer + header->body_size;
+    out[0] = '\0';
+    if (why != BAD_CRC || n == 0 || n > 32)
+        return;
+    for (size_t i = 0; i < n; i++)
+        if (topic[i] <= ' ' || topic[i] > '~')
+            return;
+    snprintf(out, 40, " (%.*s)", (int)n, topic);
+}
+
 /* Where a damaged record was to end is not believed as long as a header checks before that: it may
  * be the rest of one that was torn, with others written behind it. */
 static edx_status pass_over(edx_recording *recording, verdict why, const edx_record_header *header,
@@ -301,15 +327,23 @@ static edx_status pass_over(edx_recording *recording, verdict why, const edx_rec
     } else if (status)
         return status;
     recording->position = to;
+    char topic[40];
+    name_topic(recording, why, header, topic);
     return edx_fail(err, EDX_E_DAMAGED,
-                    "the record at offset %" PRIu64 " is lost: %s; %" PRIu64
+                    "the record at offset %" PRIu64 "%s is lost: %s; %" PRIu64
                     " bytes were passed over",
-                    from, verdict_text[why], to - from);
+                    from, topic, verdict_text[why], to - from);
 }
 
 edx_status edx_recording_next(edx_recording *recording, edx_record *out, edx_error *err)
 {
     edx_record_header header = {0};
+    if (recording->defaced) {
+        recording->defaced = false;
+        return edx_fail(err, EDX_E_DAMAGED,
+                        "its first bytes are damaged, expected " EDX_RECORDING_MAGIC
+                        "; no record stood there");
+    }
     verdict found = load(recording, recording->position, &header, out, err);
     if (found == BEYOND_END) { /* the file may have grown */
         edx_status status = refresh_size(recording, err);

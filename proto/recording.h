@@ -22,6 +22,8 @@ typedef struct edx_recording_writer edx_recording_writer;
 edx_status edx_recording_create(const char *path, edx_recording_writer **out, edx_error *err);
 edx_status edx_recording_append(const char *path, edx_recording_writer **out, edx_error *err);
 void edx_recording_writer_free(edx_recording_writer **writer);
+/* What edx_recording_append cut off, and why, for people; "": nothing. */
+const char *edx_recording_cut(const edx_recording_writer *writer);
 
 /* Writes one record; arrival is Unix time in ns. On failure the file is cut back to the last whole
  * record and later calls may try again. *offset (may be NULL) is where the record starts. */
@@ -45,14 +47,15 @@ typedef struct edx_record {
     uint64_t offset; /* of the record in the file */
 } edx_record;
 
-/* Refuses records larger than max_record bytes (0: 1 GiB) as damaged. */
+/* Refuses records larger than max_record bytes (0: 1 GiB) as damaged. A file whose own first bytes
+ * are damaged is taken for a recording when records follow; next() says so first. */
 edx_status edx_recording_open(const char *path, uint64_t max_record, edx_recording **out,
                               edx_error *err);
 void edx_recording_free(edx_recording **recording);
 
 /* The next whole record. END at the end; TORN when the file ends inside a record (nothing follows);
- * DAMAGED when a record was lost: text says at which offset and how many bytes were passed over,
- * and the next call goes on behind it. */
+ * DAMAGED when a record was lost: text says at which offset, its topic if that can be read, and
+ * how many bytes were passed over; the next call goes on behind it. */
 edx_status edx_recording_next(edx_recording *recording, edx_record *out, edx_error *err);
 /* The record that starts at offset. Does not move next(). */
 edx_status edx_recording_at(edx_recording *recording, uint64_t offset, edx_record *out,

@@ -16,6 +16,7 @@ struct edx_recording_writer {
     bool cut;        /* bytes of a failed write may lie behind size */
     uint64_t synced; /* up to here it is on the disk */
     bool unsure;     /* a sync failed since: what is behind synced may never get there */
+    edx_error lost;  /* what was cut off when it was opened */
 };
 
 static edx_status writer_new(const char *path, int flags, edx_recording_writer **out,
@@ -111,6 +112,19 @@ edx_status edx_recording_create(const char *path, edx_recording_writer **out, ed
     return status;
 }
 
+/* Whatever reads it is to know it for what it is. */
+static edx_status mend_start(edx_recording_writer *writer, edx_error *err)
+{
+    char start[EDX_RECORDING_START];
+    ssize_t n = edx_recording_pread(writer->fd, start, sizeof start, 0);
+    uint64_t end = writer->size;
+    if (n == sizeof start && memcmp(start, EDX_RECORDING_MAGIC, sizeof start) == 0)
+        return EDX_OK;
+    edx_status status = write_magic(writer, err);
+    writer->size = end;
+    return status;
+}
+
 /* A file that ended before its magic was whole: nothing is lost by starting it again. */
 static bool unborn(const edx_recording_writer *writer)
 {
@@ -122,7 +136,7 @@ static bool unborn(const edx_recording_writer *writer)
 }
 
 /* The end of the last whole record. Damaged ones before it stay where they are. */
-static edx_status find_end(const char *path, uint64_t *end, edx_error *err)
+static edx_status find_end(const char *path, uint64_t *end, edx_error *lost, edx_error *err)
 {
     edx_recording *recording;
     edx_record record;
@@ -135,6 +149,7 @@ static edx_status find_end(const char *path, uint64_t *end, edx_error *err)
         if (!status)
             *end = (record.offset + EDX_RECORD_HEADER + record.topic_size + record.body_size + 7) &
                    ~(uint64_t)7;
+        *lost = status == EDX_OK ? (edx_error){0} : status == EDX_E_END ? *lost : *err;
     } while (status == EDX_OK || status == EDX_E_DAMAGED);
     edx_recording_free(&recording);
     return status == EDX_E_END || status == EDX_E_TORN ? EDX_OK : status;
@@ -143,11 +158,18 @@ static edx_status find_end(const char *path, uint64_t *end, edx_error *err)
 static edx_status continue_at_end(edx_recording_writer *writer, const char *path, edx_error *err)
 {
     struct stat st;
-    edx_status status = find_end(path, &writer->size, err);
+    edx_error lost = {0};
+    edx_error why = {0};
+    edx_status status = find_end(path, &writer->size, &lost, &why);
+    if (status)
+        return edx_fail(err, status, "%s", why.text);
+    status = mend_start(writer, err);
     if (status)
         return status;
     if (fstat(writer->fd, &st) == 0 && (uint64_t)st.st_size == writer->size)
         return EDX_OK; /* its time of change stays */
+    edx_fail(&writer->lost, EDX_E_TORN, "from offset %" PRIu64 " on no whole record follows: %s",
+             writer->size, lost.text);
     return cut_back(writer) ? EDX_OK : edx_fail(err, EDX_E_IO, "truncate: %s", strerror(errno));
 }
 
@@ -235,6 +257,11 @@ edx_status edx_recording_sync(edx_recording_writer *writer, edx_error *err)
         return edx_fail(err, EDX_E_IO, "fdatasync: %s", strerror(errno));
     writer->synced = writer->size;
     return EDX_OK;
+}
+
+const char *edx_recording_cut(const edx_recording_writer *writer)
+{
+    return writer->lost.text;
 }
 
 uint64_t edx_recording_size(const edx_recording_writer *writer)

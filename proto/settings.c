@@ -369,10 +369,11 @@ static void write_group(edx_pack *pack, const edx_settings *settings, const char
     (void)edx_fields_get(edx_settings_table, settings, key, pack, NULL); /* the key is known */
 }
 
-void edx_config_write(edx_pack *pack, const edx_head *head, const edx_settings *settings)
+void edx_config_write(edx_pack *pack, const edx_head *head, const edx_settings *settings,
+                      const void *begin, size_t begin_size)
 {
     edx_pack_reset(pack);
-    edx_pack_map(pack, 5);
+    edx_pack_map(pack, begin ? 6 : 5);
     edx_pack_text(pack, "v");
     edx_pack_uint(pack, 1);
     edx_pack_text(pack, "acq");
@@ -381,6 +382,17 @@ void edx_config_write(edx_pack *pack, const edx_head *head, const edx_settings *
     edx_pack_float(pack, head->t);
     write_group(pack, settings, "analysis");
     write_group(pack, settings, "quant");
+    if (begin) {
+        edx_pack_text(pack, "begin");
+        edx_pack_bin(pack, begin, begin_size);
+    }
+}
+
+const void *edx_config_begin(const edx_node *body, size_t *size)
+{
+    const edx_node *begin = edx_map_get(body, "begin");
+    *size = begin && begin->kind == EDX_BIN ? begin->count : 0;
+    return *size ? begin->as.bytes : NULL;
 }
 
 edx_status edx_config_read(const edx_node *body, edx_settings *out, edx_error *err)

@@ -68,8 +68,13 @@ void edx_settings_default(edx_settings *settings);
  * twice, no element twice. */
 edx_status edx_settings_check(const edx_settings *settings, edx_error *err);
 
-/* The body of an edx.config record: head and both groups. read starts from the defaults. */
-void edx_config_write(edx_pack *pack, const edx_head *head, const edx_settings *settings);
+/* The body of an edx.config record: head, both groups, and the body of the edx.begin that they are
+ * for (begin may be NULL), in case that one's own record is damaged. read starts from the defaults.
+ */
+void edx_config_write(edx_pack *pack, const edx_head *head, const edx_settings *settings,
+                      const void *begin, size_t begin_size);
 edx_status edx_config_read(const edx_node *body, edx_settings *out, edx_error *err);
+/* That begin's bytes, inside the parsed message; NULL when there are none. */
+const void *edx_config_begin(const edx_node *body, size_t *size);
 
 #endif

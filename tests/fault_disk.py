@@ -2,6 +2,8 @@
 the alarm stands at once, and the recording is whole when the disk takes it again."""
 
 import os
+import re
+import shutil
 import sys
 import time
 import unittest
@@ -149,6 +151,89 @@ class Sync(Fault):
         self.i.send(end(messages=3, frames=3))
         self.i.ack()
         self.check(frames)
+
+
+class Damage(Fault):
+    """One bit of a recording, anywhere in it: what the log names is missing, and nothing else is."""
+    pattern, config = "router", {"output__sync": "frame"}
+
+    def named(self, log):
+        """seq of the frames that the log says are missing, last."""
+        out = set()
+        for text in re.findall(r"messages that are missing: seq ([0-9, -]+) \(", log)[-1:]:
+            for part in text.split(","):
+                lo, _, hi = part.strip().partition("-")
+                out.update(range(int(lo), int(hi or lo) + 1))
+        return out
+
+    def records(self, data):
+        """[(start, end, seq or None)]; the first is the file's own start."""
+        out, at = [(0, 8, None)], 8
+        while at < len(data):
+            t, b = (int.from_bytes(data[at + i:at + i + n], "little") for i, n in ((4, 4), (8, 8)))
+            body = msgpack.unpackb(data[at + 32 + t:at + 32 + t + b])
+            out.append((at, at + 32 + t + b, body.get("seq")))
+            at += 32 + t + b + -(t + b) % 8
+        return out
+
+    def run_with(self, data):
+        """The status after a restart, once the end has come again, and the log since."""
+        self.d.kill()
+        shutil.rmtree(self.d.runs)
+        os.makedirs(os.path.dirname(self.path))
+        with open(self.path, "wb") as f:
+            f.write(data)
+        said = len(self.d.log())
+        self.d.start()
+        self.i.send(self.last)
+        status = self.d.wait(acq="run", state="finished")
+        return status, self.d.log()[said:]
+
+    def test_any_bit(self):
+        frames, self.last = random_counts(RNG, 6, (3, 4, 32)), end(messages=6, frames=6)
+        self.i.send(begin(shape=(3, 4, 32)))
+        self.send(frames)
+        self.d.wait(received=6)
+        self.i.send(self.last)
+        self.d.wait(state="finished")
+        self.path = self.d.path("run", "recording.edxr")
+        with open(self.path, "rb") as f:
+            whole = f.read()
+        records = self.records(whole)
+        self.assertEqual([seq for *_, seq in records], [None] * 3 + list(range(6)) + [None])
+        for start, stop, seq in records:
+            for _ in range(2):
+                at = int(RNG.integers(start, stop))
+                data = bytearray(whole)
+                data[at] ^= 1 << int(RNG.integers(8))
+                status, log = self.run_with(data)
+                what = f"byte {at} of the record {start}-{stop}, seq {seq}:\n{log}"
+                lost = {seq} - {None}
+                left = [f for n, f in enumerate(frames) if n not in lost]
+                self.assertEqual((status["lost"], status["bad"]), (len(lost), 0), what)
+                self.assertEqual(self.named(log), lost, what)
+                self.assertIn("damaged" if start == 0 else f"at offset {start}", log, what)
+                np.testing.assert_array_equal(self.d.saved_cube(), np.sum(left, axis=0), what)
+
+    def test_killed_before_the_begin_was_on_disk(self):
+        """Its name is free when the begin comes again; other folders stay what they are."""
+        frames = random_counts(RNG, 3)
+        self.d.kill()
+        for name, text in (("run", b"EDXREC01EDXR\x09"), ("run.2", b"EDX"), ("kept", b"EDXREC01")):
+            os.makedirs(os.path.join(self.d.runs, name))
+            with open(self.d.path(name, "recording.edxr"), "wb") as f:
+                f.write(text)
+        for name in ("empty", "other"):
+            os.mkdir(os.path.join(self.d.runs, name))
+        for path in (self.d.path("kept", "notes"), self.d.path("other", "recording.edxr")):
+            with open(path, "wb") as f:
+                f.write(b"something else")
+        self.d.start()
+        self.i.send(begin())
+        self.send(frames)
+        self.i.send(end(messages=3, frames=3))
+        self.check(frames)
+        self.assertEqual(sorted(os.listdir(self.d.runs)), ["empty", "kept", "other", "run"])
 
 
 class Memory(Fault):

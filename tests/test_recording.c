@@ -614,11 +614,33 @@ static void test_append_over_damage(void **state)
     assert_int_equal(edx_recording_append(f->path, &writer, &f->err), EDX_OK);
     assert_int_equal(edx_recording_write(writer, "new", "!", 1, 5, &offset, &f->err), EDX_OK);
     assert_int_equal(offset, f->offset[3]);
+    assert_non_null(strstr(edx_recording_cut(writer), "checksum does not hold"));
     edx_recording_writer_free(&writer);
     f->offset[3] = 0;
     outcome out = read_all(f);
     assert_true(out.came[0] && out.came[1] && out.came[2] && out.others == 1);
     assert_int_equal(out.damaged, 0);
+}
+
+/* The file's own first bytes are no record: nothing is lost with them, and appending puts them
+ * back. */
+static void test_damaged_start(void **state)
+{
+    fixture *f = *state;
+    edx_recording_writer *writer;
+    for (unsigned bit = 0; bit < 64; bit++) {
+        f->bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        put_file(f, f->bytes, f->size);
+        f->bytes[bit / 8] ^= (uint8_t)(1U << bit % 8);
+        outcome out = read_all(f);
+        assert_true(out.came[0] && out.came[1] && out.came[2] && out.came[3]);
+        assert_int_equal(out.damaged, 1);
+        assert_int_equal(edx_recording_append(f->path, &writer, &f->err), EDX_OK);
+        assert_string_equal(edx_recording_cut(writer), "");
+        edx_recording_writer_free(&writer);
+        out = read_all(f);
+        assert_true(out.came[3] && out.damaged == 0 && out.last == EDX_E_END);
+    }
 }
 
 /* A full disk: the file stays what it was, whatever part of the record fitted, and goes on when
@@ -754,6 +776,7 @@ int main(void)
         TEST(test_append_to_every_truncation),
         TEST(test_append_behind_damage),
         TEST(test_append_over_damage),
+        TEST(test_damaged_start),
         TEST(test_no_room),
         TEST(test_no_room_and_no_cut),
         TEST(test_foreign_recording),

@@ -271,8 +271,14 @@ static void test_config_keys(void **state)
 {
     fixture *f = *state;
     edx_head head = {.acq = "run-1", .t = 1234.5};
-    edx_config_write(f->pack, &head, &f->settings);
+    edx_config_write(f->pack, &head, &f->settings, NULL, 0);
     assert_packed(f->wire, f->pack, "{\"v\": 1, \"acq\": \"run-1\", \"t\": 1234.5, " DEFAULTS "}");
+    size_t n = 1;
+    assert_null(edx_config_begin(packed_root(f->wire, f->pack), &n));
+    edx_config_write(f->pack, &head, &f->settings, "begin", 5);
+    const void *begin = edx_config_begin(packed_root(f->wire, f->pack), &n);
+    assert_int_equal(n, 5);
+    assert_memory_equal(begin, "begin", 5);
 }
 
 static double random_positive(rng *r)
@@ -344,11 +350,11 @@ static void test_config_round_trip(void **state)
         memset(&in, 0, sizeof in);
         memset(&out, 0, sizeof out);
         random_settings(&r, &in);
-        edx_config_write(f->pack, &head, &in);
+        edx_config_write(f->pack, &head, &in, NULL, 0);
         if (edx_config_read(packed_root(f->wire, f->pack), &out, &f->err))
             fail_msg("%s", f->err.text);
         edx_pack *again = edx_pack_new();
-        edx_config_write(again, &head, &out);
+        edx_config_write(again, &head, &out, NULL, 0);
         assert_int_equal(edx_pack_size(again), edx_pack_size(f->pack));
         assert_memory_equal(edx_pack_data(again), edx_pack_data(f->pack), edx_pack_size(again));
         edx_pack_free(&again);

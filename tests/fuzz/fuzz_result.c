@@ -60,7 +60,7 @@ static edx_status through(edx_wire *wire, int topic, const void *bytes, size_t n
     if (topic == EDX_RESULT_TOPICS) {
         status = edx_config_read(root, &settings, &err);
         if (!status)
-            edx_config_write(pack, &head, &settings);
+            edx_config_write(pack, &head, &settings, NULL, 0);
         return status;
     }
     status = edx_result_read((edx_result_topic)topic, root, &result, &err);
