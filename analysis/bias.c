@@ -19,6 +19,12 @@ struct edx_bias {
     double *covariance;         /* [G, m, n, n] of k N */
     double *difference, *noise; /* [n, m] */
     double *matrix, *vector;    /* [n, n], [n, 2] */
+    double *outwards;           /* [m] 0 inside, 1 outside */
+    /* d fitted by a level and a rise outwards, n - 1 elements each */
+    double *inverse;        /* [n - 1, n] cov^-1 and cov^-1 d of a ring */
+    double *normal, *score; /* [2 (n - 1)] squared, and [2 (n - 1)] */
+    double *factor, *root;  /* the same: what is left of them */
+    double least, most;     /* of outwards, over the rings that were fitted */
 };
 
 /* ---- life ---- */
@@ -41,7 +47,7 @@ void edx_bias_free(edx_bias **bias)
 static edx_status reserve(edx_bias *b, edx_error *err)
 {
     size_t n = b->n, m = b->m, cells = b->groups * m;
-    size_t all = 3 * n + m + b->groups + cells * n + cells * n * n + 2 * n * m + n * n;
+    size_t all = 7 * n + 2 * m + b->groups + cells * n + cells * n * n + 2 * n * m + 10 * n * n;
 
     if (all > b->room) {
         double *block = realloc(b->block, all * sizeof *block);
@@ -59,6 +65,12 @@ static edx_status reserve(edx_bias *b, edx_error *err)
     b->noise = b->difference + n * m;
     b->matrix = b->noise + n * m;
     b->vector = b->matrix + n * n;
+    b->outwards = b->vector + 2 * n;
+    b->inverse = b->outwards + m;
+    b->normal = b->inverse + n * n;
+    b->factor = b->normal + 4 * n * n;
+    b->score = b->factor + 4 * n * n;
+    b->root = b->score + 2 * n;
     return EDX_OK;
 }
 
@@ -88,6 +100,12 @@ static double load_spectrum(edx_bias *b, uint32_t channels, const double *window
     return sum;
 }
 
+/* From 0 at a quarter of the radius to 1 at three quarters. */
+static double outwards(double mean_nm, double radius_nm)
+{
+    return radius_nm > 0 ? fmin(1, fmax(0, 2 * mean_nm / radius_nm - 0.5)) : 0;
+}
+
 edx_status edx_bias_load(edx_bias *bias, const edx_rings *rings, uint32_t n, const double *windows,
                          const double *k, const bool *judged, edx_error *err)
 {
@@ -103,8 +121,10 @@ edx_status edx_bias_load(edx_bias *bias, const edx_rings *rings, uint32_t n, con
         return status;
     }
     memcpy(b->k, k, n * sizeof *k);
-    for (uint32_t i = 0; i < b->m; i++)
+    for (uint32_t i = 0; i < b->m; i++) {
         b->judged[i] = judged == NULL || judged[i];
+        b->outwards[i] = outwards(rings->mean_nm[i], rings->radius_nm);
+    }
     for (uint32_t g = 0; g < b->groups; g++) {
         b->counts[g] = 0;
         for (uint32_t i = 0; i < b->m; i++) {
@@ -182,37 +202,105 @@ static bool judge(edx_bias *b, const double *heldout, uint32_t i)
     return possible;
 }
 
-/* d' cov^-1 d of all elements but the last; NaN where it cannot be had. */
+/* d' cov^-1 d of all elements but the last, and inverse; NaN where it cannot be had. */
 static double chi2_of(edx_bias *b, uint32_t i)
 {
     uint32_t n = b->n, side = n - 1;
     double sum = 0;
 
     for (uint32_t e = 0; e < side; e++) {
-        b->vector[e] = b->difference[e * b->m + i];
         memmove(b->matrix + (size_t)e * side, b->matrix + (size_t)e * n, side * sizeof *b->matrix);
+        for (uint32_t f = 0; f < side; f++)
+            b->inverse[e * n + f] = e == f;
+        b->inverse[e * n + side] = b->difference[e * b->m + i];
     }
     if (edx_linalg_cholesky(side, b->matrix, NULL) != EDX_OK)
         return NAN;
-    edx_linalg_forward(side, b->matrix, 1, b->vector);
+    edx_linalg_solve(side, b->matrix, n, b->inverse);
     for (uint32_t e = 0; e < side; e++)
-        sum += b->vector[e] * b->vector[e];
+        sum += b->difference[e * b->m + i] * b->inverse[e * n + side];
     return sum;
+}
+
+/* ---- verdict ---- */
+
+static void start_fit(edx_bias *b)
+{
+    uint32_t n = b->n;
+
+    memset(b->normal, 0, 4 * (size_t)n * n * sizeof *b->normal);
+    memset(b->score, 0, 2 * (size_t)n * sizeof *b->score);
+    b->least = INFINITY;
+    b->most = -INFINITY;
+}
+
+/* Adds ring i, whose inverse stands, to the fit of d = level + rise * outwards. */
+static void fit_ring(edx_bias *b, uint32_t i)
+{
+    uint32_t n = b->n, side = n - 1;
+    const double x[2] = {1, b->outwards[i]};
+
+    b->least = fmin(b->least, x[1]);
+    b->most = fmax(b->most, x[1]);
+    for (uint32_t at = 0; at < 4 * side * side; at++) {
+        uint32_t row = at / (2 * side), column = at % (2 * side);
+        b->normal[at] +=
+            x[row / side] * x[column / side] * b->inverse[row % side * n + column % side];
+    }
+    for (uint32_t row = 0; row < 2 * side; row++)
+        b->score[row] += x[row / side] * b->inverse[row % side * n + side];
+}
+
+/* By how much the first terms of the fit lower chi2; NaN where they cannot be told apart. */
+static double explained(edx_bias *b, uint32_t terms)
+{
+    uint32_t all = 2 * (b->n - 1);
+    double sum = 0;
+
+    for (uint32_t row = 0; row < terms; row++) {
+        memcpy(b->factor + (size_t)row * terms, b->normal + (size_t)row * all,
+               terms * sizeof *b->factor);
+        b->root[row] = b->score[row];
+    }
+    if (edx_linalg_cholesky(terms, b->factor, NULL) != EDX_OK)
+        return NAN;
+    edx_linalg_forward(terms, b->factor, 1, b->root);
+    for (uint32_t row = 0; row < terms; row++)
+        sum += b->root[row] * b->root[row];
+    return sum;
+}
+
+/* The smaller of two p, that of all rings and that of a rise from the centre to the surface, made
+ * good for there being two; of one, where the rings do not reach from there to there. */
+static double p_of(edx_bias *b, const edx_check *check)
+{
+    uint32_t side = b->n - 1;
+    double p = edx_numeric_chi2_p(check->chi2, check->dof);
+
+    if (!(b->most - b->least >= 0.5))
+        return p;
+    double rise = explained(b, 2 * side) - explained(b, side);
+    if (!isfinite(rise))
+        return p;
+    return fmin(1, fmin(p / (1 - EDX_BIAS_RISE_SHARE),
+                        edx_numeric_chi2_p(fmax(0, rise), side) / EDX_BIAS_RISE_SHARE));
 }
 
 void edx_bias_check(edx_bias *bias, const double *heldout, edx_check *out)
 {
     *out = (edx_check){.p = 1};
+    start_fit(bias);
     for (uint32_t i = 0; i < bias->m; i++) {
         double chi2 = judge(bias, heldout, i) ? chi2_of(bias, i) : NAN;
         if (!isfinite(chi2))
             continue;
+        fit_ring(bias, i);
         out->chi2 += chi2;
         out->dof += bias->n - 1;
     }
     if (out->dof == 0)
         return;
-    out->p = edx_numeric_chi2_p(out->chi2, out->dof);
+    out->p = p_of(bias, out);
     out->passed = out->p >= EDX_BIAS_LEAST_P;
 }
 

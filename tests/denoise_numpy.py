@@ -173,13 +173,20 @@ def test_recipe(rng, counts):
     for g in range(G):
         _, _, _, _, mean, _ = recipe(r, square, spectra - groups[g], windows, rows, k, quantified)
         near(d["heldout"][g], filled(n, m, smooth, [mean, 1 - mean]), f"without group {g}")
-    test_bias(d, groups, windows, k, smooth, "two elements")
+    test_bias(d, r, groups, windows, k, smooth, "two elements")
 
 
-def test_bias(d, groups, windows, k, use, what):
-    """d_i, exact variance, chi2 over rings and n - 1 elements, jackknife; in matrices."""
+def leaves(columns, white, y):
+    """What least squares leaves of y, the same columns for every element, whitened ring by ring."""
+    n = white[0].shape[0]
+    design = np.vstack([w @ np.kron(np.eye(n), row) for w, row in zip(white, columns)])
+    return ((y - design @ np.linalg.lstsq(design, y, rcond=None)[0])**2).sum()
+
+
+def test_bias(d, r, groups, windows, k, use, what):
+    """d_i, exact variance, chi2 over rings and n - 1 elements, what a rise outwards explains, jackknife."""
     n, m = len(k), groups.shape[1]
-    held, difference, noise, chi2 = d["heldout"], np.full((n, m), np.nan), np.full((n, m), np.nan), 0
+    held, difference, noise, white, y = d["heldout"], np.full((n, m), np.nan), np.full((n, m), np.nan), [], []
     for i in use:
         top, cov, bottom = np.zeros(n), np.zeros((n, n)), 0
         for g in range(G):
@@ -192,9 +199,15 @@ def test_bias(d, groups, windows, k, use, what):
         difference[:, i], cov = top / bottom, cov / bottom**2
         noise[:, i] = np.diag(cov)
         part = difference[1:, i]  # any n - 1 of them: edxd leaves out another one
-        chi2 += part @ np.linalg.solve(cov[1:, 1:], part)
-    dof = len(use) * (n - 1)
-    p = stats.chi2.sf(chi2, dof)
+        white.append(np.linalg.inv(np.linalg.cholesky(cov[1:, 1:])))
+        y.append(white[-1] @ part)
+    y = np.concatenate(y)
+    chi2, dof = (y**2).sum(), len(use) * (n - 1)
+    outwards = np.clip(2 * r[use] / RADIUS - 0.5, 0, 1)
+    level = np.ones((len(use), 1))
+    rise = leaves(level, white, y) - leaves(np.column_stack([level, outwards]), white, y)
+    check(outwards.max() - outwards.min() >= 0.5, "the rings are too few for a rise")
+    p = min(1, stats.chi2.sf(chi2, dof) / 0.2, stats.chi2.sf(rise, n - 1) / 0.8)
     near(d["difference"], difference, f"{what}: bias", 1e-7)
     near(d["noise"], noise, f"{what}: its variance", 1e-8)
     near(d["check"], [chi2, dof, p, p >= 0.01], f"{what}: check", 1e-7)
@@ -240,7 +253,7 @@ def test_three(rng):
     near(block(d["denoised_cov"], n, m, 0, 1, use), posterior[:q, q:], "three: denoised covariance", 1e-7)
     last = posterior.reshape(2, q, 2, q).sum((0, 2))
     near(block(d["denoised_cov"], n, m, 2, 2, use), last, "three: that of the last", 1e-7)
-    test_bias(d, groups, windows, k, use, "three elements")
+    test_bias(d, r, groups, windows, k, use, "three elements")
 
 
 def test_projection(rng):

@@ -15,6 +15,7 @@
 #include "analysis/denoise.h"
 #include "analysis/denoise_maps.h"
 #include "analysis/linalg.h"
+#include "analysis/numeric.h"
 #include "analysis/projection.h"
 #include "analysis/smooth.h"
 #include "instrument/random.h"
@@ -26,6 +27,7 @@
 #define N 3u
 #define RADIUS 4.0
 #define STEP 0.5
+#define FLATTENED 0.01 /* what the inner rings are off */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);
@@ -457,18 +459,24 @@ static void memory_is_kept(void **state)
 
 /* ---- bias ---- */
 
-/* Held-out profiles that are all the same: the truth plus offset in the inner rings. */
-static edx_check check_of(world *w, double offset)
+/* Held-out profiles that are all the same: the truth plus offset in the inner rings, and outside in
+ * the outer ones. */
+static edx_check check_both(world *w, double offset, double outside)
 {
     edx_check check;
 
     for (uint32_t at = 0; at < G * w->n * M; at++) {
         uint32_t e = at / M % w->n, i = at % M;
         double sign = e == 0 ? 1 : -1 / (w->n - 1.0);
-        w->heldout[at] = w->truth[e * M + i] + (i < 5 ? sign * offset : 0);
+        w->heldout[at] = w->truth[e * M + i] + sign * (i < 5 ? offset : outside);
     }
     edx_bias_check(w->bias, w->heldout, &check);
     return check;
+}
+
+static edx_check check_of(world *w, double offset)
+{
+    return check_both(w, offset, 0);
 }
 
 /* The truth fails in about 1 of 100 runs; what is 0.05 off fails always. */
@@ -492,6 +500,38 @@ static void bias_is_found(void **state)
         }
     print_message("seed %u: %u false alarms of 120\n", SEED, alarms);
     assert_true(alarms <= 6);
+}
+
+/* What is a little too flat fails more often than all rings together say, which say it alone where
+ * no radius is known. */
+static void flattening_is_found(void **state)
+{
+    world *w = *state;
+
+    for (uint32_t n = 2; n <= 3; n++) {
+        uint32_t runs = 60, blind = 0, failed = 0, pale = 0;
+        for (uint32_t run_of = 0; run_of < runs; run_of++) {
+            set_world(w, n, 0.05, 1500);
+            draw(w);
+            assert_int_equal(edx_bias_load(w->bias, &w->rings, n, w->windows, w->k, NULL, NULL),
+                             EDX_OK);
+            edx_check check = check_both(w, FLATTENED, -FLATTENED);
+            double plain = edx_numeric_chi2_p(check.chi2, check.dof);
+            assert_true(check.p <= fmin(1, plain / (1 - EDX_BIAS_RISE_SHARE)) * 1.0000001);
+            failed += !check.passed;
+            blind += plain < EDX_BIAS_LEAST_P;
+            w->rings.radius_nm = NAN;
+            assert_int_equal(edx_bias_load(w->bias, &w->rings, n, w->windows, w->k, NULL, NULL),
+                             EDX_OK);
+            check = check_both(w, FLATTENED, -FLATTENED);
+            assert_near(check.p, plain, 1e-12, "p without a radius");
+            pale += !check.passed;
+        }
+        print_message("seed %u, %u elements: of %u flattened profiles %u found, %u by all rings\n",
+                      SEED, n, runs, failed, blind);
+        assert_int_equal(pale, blind);
+        assert_true(failed >= blind + runs / 6);
+    }
 }
 
 /* With d far from 0 sigma is |d| at least; where all groups agree, sqrt(noise) at least. */
@@ -748,6 +788,7 @@ int main(void)
         RING_TEST(too_many_are_refused),
         RING_TEST(memory_is_kept),
         RING_TEST(bias_is_found),
+        RING_TEST(flattening_is_found),
         RING_TEST(errors_grow_with_bias),
         RING_TEST(no_verdict),
         MAP_TEST(maps_are_as_good_as_they_say),
