@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { createServer as createGate } from "node:net";
 import { join } from "node:path";
 import { deflateRawSync } from "node:zlib";
 
@@ -343,11 +344,9 @@ export class Scene {
             lines: this.lines,
             elements: this.elements,
             step_nm: [this.step, this.step],
-            energy_eV: [2984, 2123],
-            window_eV: [
-                [2887.5, 3087.5],
-                [2007.5, 2307.5],
-            ],
+            energy_eV: f8([2984, 2123]),
+            origin_nm: [this.step / 4, this.step / 4],
+            window_eV: f8([2887.5, 3087.5, 2007.5, 2307.5], [2, 2]),
             intensity: planes(out.net, shape),
             sigma: planes(out.sigma, shape),
             atomic_fraction: planes(out.fraction, shape),
@@ -669,6 +668,7 @@ export class MockServer {
             root,
             scene,
             clients: new Set(),
+            sockets: new Set(),
             serial: 0,
             sentAt: new Map(),
             latencies: [],
@@ -693,22 +693,39 @@ export class MockServer {
         this.last = new Map();
     }
 
-    async listen(port = 0) {
+    // At a port that is free, or where another one left.
+    async listen(port = 0, left = null) {
         this.http = createServer((request, response) => this.serve(request, response));
         this.http.on("upgrade", (request, socket) => this.upgrade(request, socket));
-        await new Promise((done) => this.http.listen(port, "127.0.0.1", done));
-        this.port = this.http.address().port;
+        this.gate = left?.gate ?? createGate({ allowHalfOpen: true, noDelay: true }); // as http has it
+        this.open((socket) => this.http.emit("connection", socket));
+        if (!left) await new Promise((done) => this.gate.listen(port, "127.0.0.1", done));
+        this.port = this.gate.address().port;
         this.beat = setInterval(() => this.linked && this.publish("edx.status", this.scene.status()), 500);
         return `http://127.0.0.1:${this.port}/`;
     }
 
-    async close() {
+    open(whom) {
+        this.gate.removeAllListeners("connection");
+        this.gate.on("connection", (socket) => {
+            this.sockets.add(socket);
+            socket.on("close", () => this.sockets.delete(socket));
+            whom(socket);
+        });
+    }
+
+    // Out of service. Whoever comes is turned away, and nobody else can take the port.
+    leave() {
         clearInterval(this.beat);
         for (const client of this.clients) client.socket.destroy();
-        if (!this.http.listening) return;
-        const closed = new Promise((done) => this.http.close(done));
-        this.http.closeAllConnections(); // those too that a browser opened and never used
-        await closed;
+        for (const socket of this.sockets) socket.destroy(); // those too that a browser opened and never used
+        this.open((socket) => socket.destroy());
+    }
+
+    async close() {
+        if (!this.gate?.listening) return;
+        this.leave();
+        await new Promise((done) => this.gate.close(done));
     }
 
     async serve(request, response) {

@@ -20,24 +20,33 @@ function wide(halves: Uint32Array): Float64Array {
     return out;
 }
 
+interface Kind<T> {
+    readonly BYTES_PER_ELEMENT: number;
+    new (buffer: ArrayBufferLike, offset: number, length: number): T;
+}
+
 /** The typed array behind the bytes; 64-bit integers become numbers. */
 function typed(dtype: string, bytes: Uint8Array): Numbers {
-    const own = bytes.slice().buffer;
+    const view = <T>(kind: Kind<T>) => {
+        const size = kind.BYTES_PER_ELEMENT;
+        const own = bytes.byteOffset % size ? bytes.slice() : bytes; // the message lives as long as its arrays do
+        return new kind(own.buffer, own.byteOffset, own.byteLength / size);
+    };
     switch (dtype) {
         case "|u1":
-            return new Uint8Array(own);
+            return bytes;
         case "<u2":
-            return new Uint16Array(own);
+            return view(Uint16Array);
         case "<u4":
-            return new Uint32Array(own);
+            return view(Uint32Array);
         case "<i4":
-            return new Int32Array(own);
+            return view(Int32Array);
         case "<f4":
-            return new Float32Array(own);
+            return view(Float32Array);
         case "<f8":
-            return new Float64Array(own);
+            return view(Float64Array);
         case "<u8":
-            return wide(new Uint32Array(own));
+            return wide(view(Uint32Array));
     }
     throw new Error(`array of type ${dtype}, expected one of |u1 <u2 <u4 <u8 <i4 <f4 <f8`);
 }

@@ -17,6 +17,8 @@ export interface Data {
     xRange: [number, number];
     yRange: [number, number];
     logarithmic?: boolean;
+    /** Instead of the chart's own. */
+    yLabel?: string;
 }
 
 export interface Options {
@@ -168,7 +170,7 @@ export class Chart {
         c.translate(11, top + tall / 2);
         c.rotate(-Math.PI / 2);
         c.textAlign = "center";
-        c.fillText(this.options.yLabel, 0, 0);
+        c.fillText(this.data.yLabel ?? this.options.yLabel, 0, 0);
         c.restore();
         c.textAlign = "left";
     }

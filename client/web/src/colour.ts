@@ -84,10 +84,11 @@ export interface Theme {
     warn: string;
     bad: string;
     hatch: string;
+    doubt: string;
     series: string[];
 }
 
-const NAMES = ["text", "faint", "line", "panel", "accent", "good", "warn", "bad", "hatch"] as const;
+const NAMES = ["text", "faint", "line", "panel", "accent", "good", "warn", "bad", "hatch", "doubt"] as const;
 let current: Theme | undefined;
 
 export function theme(): Theme {

@@ -359,6 +359,8 @@ function hint(snapshot: Snapshot, id: string): Hint | undefined {
             title: "No edxd heard",
             cure: `Start edxd; edxweb listens at ${server.hello?.endpoint ?? "its endpoint"}`,
         };
+    if (!snapshot["edx.spectrum"] && ui.pinned !== null)
+        return { title: `Nothing kept of frame ${ui.pinned}`, cure: "Choose a later one below, or LIVE" };
     if (!snapshot["edx.spectrum"])
         return {
             title: "No frame yet",

@@ -25,6 +25,8 @@ export interface Plane {
     fades?: boolean;
     /** Fixed range, where the data must not decide. */
     range?: [number, number];
+    /** Denoised: as good as its check. */
+    checked?: boolean;
     /** Why pixels are missing. */
     missing?: string;
     format(value: number, sigma: number | undefined): string;
@@ -73,9 +75,9 @@ function image(snapshot: Snapshot): Plane | undefined {
     const array = snapshot["edx.spectrum"]?.image;
     return (
         array && {
-            ...base("haadf", "HAADF", "summed", array, array.plane()),
+            ...base("haadf", "HAADF", "a.u., summed", array, array.plane()),
             table: tables.grey,
-            format: (v) => integer(v),
+            format: (v) => `${integer(v)} a.u.`,
         }
     );
 }
@@ -108,7 +110,7 @@ function asPercent(plane: Plane): Plane {
     return {
         ...plane,
         fades: true,
-        missing: "under the quantification limit",
+        missing: "under the limit",
         format: (v, s) => percent(v, s ?? NaN),
         label: (v) => fixed(100 * v, Math.abs(v) < 0.0995 && v !== 0 ? 1 : 0),
     };
@@ -130,7 +132,7 @@ function fraction(maps: Maps, i: number): Plane {
         maps.exposure,
         value?.plane(i) ?? new Float32Array(),
     );
-    return asPercent(sigma ? { ...plane, sigma: sigma.plane(i) } : plane);
+    return asPercent({ ...plane, checked: !!use, ...(sigma ? { sigma: sigma.plane(i) } : {}) });
 }
 
 function thickness(maps: Maps): Plane | undefined {
@@ -159,7 +161,7 @@ function residual(maps: Maps, i: number): Plane | undefined {
         table: tables.puor,
         diverging: true,
         range: [-4, 4],
-        missing: "under the quantification limit",
+        missing: "under the limit",
         format: (v) => `${fixed(v, 2)} σ`,
     };
 }

@@ -1,7 +1,7 @@
 // What may be believed, in words. A value that failed its held-out check is biased: the model's stands.
 import type { NdArray } from "./arrays";
 import { fixed, probability, signed } from "./format";
-import type { Check, Particle, Radial, Segregation } from "./types";
+import type { Check, Particle, Particles, Radial, Segregation } from "./types";
 
 export type Source = "raw" | "model" | "denoised" | "pca" | "nmf";
 export const SOURCES: { id: Source; label: string; title: string }[] = [
@@ -78,6 +78,18 @@ export function trust(radial: Radial, source: Source, elements: string[]): Trust
         text: `Biased ${arrow} ${signed(100 * bias.delta, 1)} at.% ${where}: the model stands`,
         bias,
     };
+}
+
+const WORSE = { ok: 0, unchecked: 1, biased: 2 } as const;
+
+/** Of the denoised maps: the worst over the particles of their profiles' checks, which are made of the same maps. */
+export function trustOfMaps(body: Particles | undefined): Trust {
+    let worst: Trust | undefined;
+    for (const { radial, composition } of body?.particles ?? []) {
+        const found = radial && trust(radial, "denoised", Object.keys(composition));
+        if (found && (!worst || WORSE[found.level] > WORSE[worst.level])) worst = found;
+    }
+    return worst ?? { level: "unchecked", text: "No particle, no check: do not rely on it" };
 }
 
 const CLEAR = 3;

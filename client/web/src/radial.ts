@@ -122,7 +122,7 @@ export class ParticleView {
         if (!this.optionsMemo.changed(list.map((p) => `${p.id}:${fixed(p.diameter_nm, 1)}`).join())) return;
         this.select.replaceChildren(
             ...list.map((p, i) =>
-                h("option", { value: p.id }, `${i + 1} of ${list.length}: ${fixed(p.diameter_nm, 1)} nm`),
+                h("option", { value: p.id }, `${list.length > 1 ? `${i + 1}/${list.length} · ` : ""}${fixed(p.diameter_nm, 1)} nm`),
             ),
         );
     }

@@ -47,44 +47,64 @@ export class Raster {
     }
 
     /** Up to three planes added up, each in its colour. */
-    overlay(
-        planes: { value: Values; range: [number, number]; colour: [number, number, number] }[],
-        rows: number,
-        cols: number,
-    ): void {
+    overlay(layers: Layer[], rows: number, cols: number): void {
         const out = this.prepare(rows, cols);
-        const sums = new Float32Array(3 * rows * cols);
-        for (const { value, range, colour } of planes) {
-            const [lo, factor] = [range[0], 1 / (range[1] - range[0])];
-            for (let i = 0; i < out.length; i++) {
+        const scaled = layers.map(({ value, range: [lo, hi], colour }) => ({ value, lo, factor: 1 / (hi - lo), colour }));
+        for (let i = 0; i < out.length; i++) {
+            let [r, g, b] = [0, 0, 0];
+            for (const { value, lo, factor, colour } of scaled) {
                 const part = ((value[i] as number) - lo) * factor;
-                const clipped = part > 1 ? 1 : part > 0 ? part : 0;
-                for (let c = 0; c < 3; c++)
-                    sums[3 * i + c] = (sums[3 * i + c] as number) + clipped * (colour[c] as number);
+                if (!(part > 0)) continue;
+                const clipped = part > 1 ? 1 : part;
+                r += clipped * colour[0];
+                g += clipped * colour[1];
+                b += clipped * colour[2];
             }
+            out[i] = opaque(r > 255 ? 255 : r, g > 255 ? 255 : g, b > 255 ? 255 : b);
         }
-        const byte = (v: number | undefined) => Math.min(255, v as number) | 0;
-        for (let i = 0; i < out.length; i++)
-            out[i] =
-                ((255 << 24) | (byte(sums[3 * i + 2]) << 16) | (byte(sums[3 * i + 1]) << 8) | byte(sums[3 * i])) >>> 0;
         this.show();
     }
 }
 
+export interface Layer {
+    value: Values;
+    range: [number, number];
+    colour: [number, number, number];
+}
+
+/** A pixel, little-endian as every browser's machine. */
+function opaque(r: number, g: number, b: number): number {
+    return ((255 << 24) | (b << 16) | (g << 8) | r) >>> 0;
+}
+
+const bars = new Map<Table, HTMLCanvasElement>();
+
+/** A colour bar, a column for each table, the highest value first; made once. */
+export function colourBar(columns: Table[]): HTMLCanvasElement {
+    const key = columns.at(-1) as Table;
+    const known = bars.get(key);
+    if (known) return known;
+    const bar = document.createElement("canvas");
+    const pixels = new ImageData(columns.length, 256);
+    const out = new Uint32Array(pixels.data.buffer);
+    columns.forEach((table, k) =>
+        packed(table).forEach((pixel, i) => (out[(255 - i) * columns.length + k] = pixel)),
+    );
+    [bar.width, bar.height] = [pixels.width, pixels.height];
+    bar.getContext("2d")?.putImageData(pixels, 0, 0);
+    bars.set(key, bar);
+    return bar;
+}
+
 const packedTables = new Map<Table, Uint32Array>();
 
-/** A table as pixels, opaque, little-endian as every browser's machine. */
+/** A table as pixels. */
 function packed(table: Table): Uint32Array {
     let found = packedTables.get(table);
     if (!found) {
         found = new Uint32Array(256);
         for (let i = 0; i < 256; i++)
-            found[i] =
-                ((255 << 24) |
-                    ((table[3 * i + 2] as number) << 16) |
-                    ((table[3 * i + 1] as number) << 8) |
-                    (table[3 * i] as number)) >>>
-                0;
+            found[i] = opaque(table[3 * i] as number, table[3 * i + 1] as number, table[3 * i + 2] as number);
         packedTables.set(table, found);
     }
     return found;

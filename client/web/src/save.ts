@@ -1,9 +1,8 @@
 // Taking things away: the maps as a picture, numbers as CSV, the cube for HyperSpy.
 import { theme } from "./colour";
 import { byId, h } from "./dom";
-import { lineName } from "./format";
 import { lineProfile } from "./linechart";
-import { SOURCES, series, trust, verdict } from "./quality";
+import { SOURCES, series, trust, trustOfMaps, verdict } from "./quality";
 import { energies, probe, server, ui, view } from "./state";
 import { stale } from "./freshness";
 import type { Tile } from "./tile";
@@ -163,7 +162,8 @@ function picture(tiles: Tile[]): void {
     c.fillRect(0, 0, out.width, out.height);
     c.fillStyle = theme().text;
     c.font = `${12 * ratio}px system-ui, sans-serif`;
-    c.fillText(origin(view()), gap, head * 0.75);
+    const check = ui.denoised ? `, denoised: ${trustOfMaps(view()["edx.particles"]).text}` : "";
+    c.fillText(origin(view()) + check, gap, head * 0.75);
     shown.forEach((tile, i) => {
         const [x, y] = [gap + (i % columns) * (w + gap), head + Math.floor(i / columns) * (hgt + head + gap)];
         const title = tile.plane
@@ -227,11 +227,12 @@ export function openSave(tiles: Tile[], particle: Particle | undefined): void {
             row("Line profile as CSV", "", () => lineCsv(snapshot), !!lineProfile(snapshot)),
             row(
                 "Trend as CSV",
-                (snapshot["edx.maps"]?.lines ?? []).map(lineName).join(", "),
+                "composition and drift, frame by frame",
                 () => trendCsv(snapshot),
                 !!snapshot["edx.trend"],
             ),
-            link("cube.hspy", "as last saved, for hyperspy.api.load"),
+            link("cube.hspy", "as last saved: the summed cube, for hyperspy.api.load"),
+            link("maps.hspy", "as last saved: maps and profiles, for hyperspy.api.load"),
             link("results.h5", "as last saved, every result"),
         ),
         h(

@@ -94,6 +94,7 @@ export class SpectrumView {
             !this.memo.changed(
                 spectrum,
                 maps?.lines.join(),
+                maps?.window_eV?.values().join(),
                 config.lines,
                 region,
                 ui.tab,
@@ -121,8 +122,9 @@ export class SpectrumView {
             xRange,
             yRange: this.yRange(curves, xRange),
             logarithmic: kept.logarithmic,
+            yLabel: `Counts per ${Number(spectrum.energy.scale_eV.toPrecision(3))} eV`,
         });
-        this.legendTexts(spectrum, second?.label, !!spectrum.fit, !!spectrum.background);
+        this.legendTexts(second?.label, !!spectrum.fit, !!spectrum.background);
         this.readoutAt(this.plot.index);
     }
 
@@ -164,14 +166,13 @@ export class SpectrumView {
         return { data: Array.from(values, (v) => v * factor), label: `Region${factor > 1 ? ` × ${factor}` : ""}` };
     }
 
-    private legendTexts(spectrum: Spectrum, second: string | undefined, fit: boolean, background: boolean): void {
+    private legendTexts(second: string | undefined, fit: boolean, background: boolean): void {
         const chip = (text: string, name: string) => h("span", { class: `chip ${name}` }, text);
         this.legend.replaceChildren(
             chip("Whole scan", "sum"),
             ...(second ? [chip(second, "second")] : []),
             ...(fit ? [chip("Fit", "fit")] : []),
             ...(background ? [chip("Background", "background")] : []),
-            h("span", { class: "faint" }, `per ${significant(spectrum.energy.scale_eV, 3)} eV`),
         );
     }
 
@@ -243,16 +244,16 @@ export class SpectrumView {
 function marks(maps: Maps | undefined): Mark[] {
     const out: Mark[] = [];
     (maps?.lines ?? []).forEach((line, i) => {
-        const eV = maps?.energy_eV?.[i];
+        const eV = maps?.energy_eV?.values()[i];
         const keV = eV ? eV / 1000 : lineEnergy(line);
-        const window = maps?.window_eV?.[i] ?? config.lines.find((l) => l.line === line)?.window_eV;
+        const window = maps?.window_eV?.row(i) ?? config.lines.find((l) => l.line === line)?.window_eV;
         if (keV !== undefined)
             out.push({
                 name: line,
                 keV,
                 colour: seriesColour(i),
                 listed: true,
-                ...(window ? { window: [window[0] / 1000, window[1] / 1000] as [number, number] } : {}),
+                ...(window ? { window: [Number(window[0]) / 1000, Number(window[1]) / 1000] } : {}),
             });
         for (const [name, other] of linesOf(maps?.elements[i] ?? ""))
             if (name !== line) out.push({ name, keV: other, colour: seriesColour(i), listed: false });

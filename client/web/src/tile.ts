@@ -4,7 +4,9 @@ import { fitCanvas, h, Memo, setText } from "./dom";
 import { fixed, integer, significant } from "./format";
 import type { Choice, Overlay, Plane } from "./planes";
 import { overlayOf, planeOf, robustRange, sourceOf } from "./planes";
-import { Raster } from "./raster";
+import { colourBar, Raster } from "./raster";
+import type { Trust } from "./quality";
+import { trustOfMaps } from "./quality";
 import { drawScree } from "./scree";
 import type { Grid, Shape } from "./state";
 import type { Snapshot } from "./types";
@@ -180,11 +182,15 @@ export class Tile {
         }
         context.imageSmoothingEnabled = false;
         context.drawImage(this.raster.canvas, rect.x, rect.y, rect.width, rect.height);
+        if (this.doubt(snapshot)) {
+            context.fillStyle = hatch(context, theme().doubt);
+            context.fillRect(rect.x, rect.y, rect.width, rect.height);
+        }
         drawMarks(context, projection, grid, snapshot);
         drawScaleBar(context, projection, snapshot, box);
         context.restore();
         if (this.overlay) this.drawLegend(context, box, this.overlay);
-        else this.drawBar(context, box);
+        else this.drawBar(context, barBox(box, rect));
     }
 
     private drawLegend(context: CanvasRenderingContext2D, box: Rect, overlay: Overlay): void {
@@ -206,17 +212,12 @@ export class Tile {
     /** The colour bar; in stripes from certain to uncertain where σ fades the colours. */
     private drawBar(context: CanvasRenderingContext2D, box: Rect): void {
         const plane = this.plane as Plane;
-        const [top, height] = [7, box.height - 14];
+        const [top, height] = [box.y, box.height];
         const left = box.width + 6;
         const stripes = this.fades() ? byCertainty(plane.table) : [plane.table];
         const width = stripes.length > 1 ? 16 : BAR_WIDTH;
-        for (let y = 0; y < height; y++) {
-            const at = 3 * Math.round((1 - y / (height - 1)) * 255);
-            stripes.forEach((table, k) => {
-                context.fillStyle = `rgb(${table[at]},${table[at + 1]},${table[at + 2]})`;
-                context.fillRect(left + (k * width) / stripes.length, top + y, width / stripes.length, 1);
-            });
-        }
+        context.imageSmoothingEnabled = false;
+        context.drawImage(colourBar(stripes), left, top, width, height);
         context.font = "11px system-ui, sans-serif";
         context.textBaseline = "middle";
         context.fillStyle = theme().text;
@@ -227,7 +228,7 @@ export class Tile {
             context.fillText(
                 plane.label(lo + part * (hi - lo)),
                 left + width + 5,
-                Math.min(box.height - 6, Math.max(6, y)),
+                Math.min(top + height - 5, Math.max(top + 6, y)),
                 BAR_COLUMN - width - 11,
             );
         }
@@ -273,10 +274,21 @@ export class Tile {
             const text = this.at(plane);
             return n === undefined || this.id === "total" || this.id === "haadf" ? text : `${text} (n = ${integer(n)})`;
         }
+        const doubt = this.judged(snapshot);
+        if (doubt) return doubt.level === "ok" ? `✓ ${doubt.text}` : `⚠ ${doubt.text}`;
         const part = this.missing / (plane.rows * plane.cols);
         if (part === 1 && plane.missing) return `no pixel yet: ${plane.missing}`;
         if (part > 0 && plane.missing) return `hatched ${fixed(100 * part, 0)} %: ${plane.missing}`;
         return this.fades() ? "colour fades as σ grows" : "";
+    }
+
+    /** What the check says of a denoised map. */
+    private judged(snapshot: Snapshot): Trust | undefined {
+        return this.plane?.checked ? trustOfMaps(snapshot["edx.particles"]) : undefined;
+    }
+
+    private doubt(snapshot: Snapshot): boolean {
+        return (this.judged(snapshot)?.level ?? "ok") !== "ok";
     }
 
     private at(plane: Plane): string {
@@ -300,8 +312,8 @@ function screeText(snapshot: Snapshot): string {
 /** Twice, dark below light, so that it shows on every colour. */
 function outlined(context: CanvasRenderingContext2D, colour: string, draw: () => void, dash: number[] = []): void {
     context.setLineDash([]);
-    context.strokeStyle = "rgba(0,0,0,0.75)";
-    context.lineWidth = 3.5;
+    context.strokeStyle = "rgba(0,0,0,0.7)";
+    context.lineWidth = 3;
     draw();
     context.setLineDash(dash);
     context.strokeStyle = colour;
@@ -375,6 +387,13 @@ function drawCursor(
     });
 }
 
+/** As high as the whole scan, where that leaves room for three numbers. */
+function barBox(box: Rect, rect: Rect): Rect {
+    const top = Math.max(box.y, rect.y);
+    const height = Math.min(box.y + box.height, rect.y + rect.height) - top;
+    return height < 80 ? box : { ...box, y: top, height };
+}
+
 const ROUND = [1, 2, 5, 10];
 
 /** The largest round length within a third of the width. */
@@ -393,12 +412,11 @@ function drawScaleBar(context: CanvasRenderingContext2D, projection: Projection,
         Math.min(box.y + box.height, projection.rect.y + projection.rect.height) - 9,
     ];
     context.font = "600 11px system-ui, sans-serif";
-    context.lineJoin = "round";
-    context.strokeStyle = "#101418";
+    context.fillStyle = "rgba(16,20,24,0.72)";
+    context.beginPath();
+    context.roundRect(x - 5, y - 16, Math.max(width, context.measureText(text).width) + 10, 23, 3);
+    context.fill();
     context.fillStyle = "#fff";
-    context.lineWidth = 4;
-    context.strokeRect(x, y, width, 3);
     context.fillRect(x, y, width, 3);
-    context.strokeText(text, x, y - 5);
     context.fillText(text, x, y - 5);
 }

@@ -88,6 +88,7 @@ export function hintKeys(): HTMLElement {
         ["l", "live"],
         ["a", "acknowledge alarms"],
         ["t", "everything as tables"],
+        ["e", "export"],
         ["s", "settings"],
         ["?", "this list"],
     ];

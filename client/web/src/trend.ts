@@ -4,7 +4,7 @@ import { seriesColour, theme } from "./colour";
 import { byId, fitCanvas, h, Memo, setText } from "./dom";
 import { duration, fixed, integer, probability, short, significant, withError } from "./format";
 import { framePeriod, stale } from "./freshness";
-import { changed, ui } from "./state";
+import { changed, live, ui } from "./state";
 import type { Snapshot, Status, Trend } from "./types";
 
 const DAMAGE_LEVEL = 0.01;
@@ -42,7 +42,7 @@ export class TrendView {
 
     render(snapshot: Snapshot): void {
         const trend = snapshot["edx.trend"];
-        const maps = snapshot["edx.maps"];
+        const maps = snapshot["edx.maps"] ?? live()["edx.maps"];
         byId("trend-empty").hidden = !!trend;
         this.noteForecast(trend);
         if (this.memo.changed(trend, ui.pinned, theme(), maps?.elements.join())) {
@@ -263,7 +263,7 @@ function pairs(trend: Trend): [number, number][] {
 /** Where the specimen went, seen from the first frame; equal scales. */
 function drawDrift(c: CanvasRenderingContext2D, width: number, height: number, track: [number, number][]): void {
     const colours = theme();
-    const reach = Math.max(0.1, ...track.flat().map(Math.abs).filter(Number.isFinite));
+    const reach = Math.max(0.1, ...track.map(([y, x]) => Math.hypot(y, x)).filter(Number.isFinite));
     const step = [0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50].find((s) => s * 2.2 >= reach) ?? 100;
     const scale = (Math.min(width, height) / 2 - 12) / Math.max(reach, 2 * step);
     const at = ([y, x]: [number, number]) => [width / 2 + x * scale, height / 2 + y * scale] as const;

@@ -44,8 +44,9 @@ export interface Maps extends Head {
     elements: string[];
     step_nm: [number, number];
     origin_nm?: [number, number];
-    energy_eV?: number[];
-    window_eV?: [number, number][];
+    /** Of the lines, [n]; their windows, [n, 2]. */
+    energy_eV?: NdArray;
+    window_eV?: NdArray;
     intensity: NdArray;
     sigma: NdArray;
     atomic_fraction: NdArray;

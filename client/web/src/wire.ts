@@ -24,9 +24,25 @@ const REPLY_LIMIT_MS = 30_000;
 const AT_ONCE = 6;
 const SLOWEST_RETRY_MS = 5_000;
 
+/** In this process from end to end: a Blob or a Response would carry the bytes through another. */
 async function inflate(bytes: Uint8Array): Promise<Uint8Array> {
-    const stream = new Blob([bytes as BlobPart]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
+    const stream = new DecompressionStream("deflate-raw");
+    const writer = stream.writable.getWriter();
+    for (const step of [writer.write(bytes as BufferSource), writer.close()]) step.catch(() => {}); // reading says it
+    const reader = stream.readable.getReader() as ReadableStreamDefaultReader<Uint8Array>;
+    const parts: Uint8Array[] = [];
+    let size = 0;
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+        parts.push(part.value);
+        size += part.value.length;
+    }
+    const out = new Uint8Array(size);
+    let at = 0;
+    for (const part of parts) {
+        out.set(part, at);
+        at += part.length;
+    }
+    return out;
 }
 
 async function parse(buffer: ArrayBuffer): Promise<Message> {
@@ -46,7 +62,8 @@ export class Connection {
     heard = 0;
     private socket: WebSocket | undefined;
     private order: Promise<void> = Promise.resolve();
-    private unpainted: number[] = [];
+    /** Topics that came and are not on the screen, with the serials whose acknowledgement waits for that. */
+    private unpainted = new Map<Topic, number[]>();
     private waiting = new Map<number, Waiting>();
     private queue: (() => void)[] = [];
     private nextId = 1;
@@ -69,9 +86,22 @@ export class Connection {
         socket.onclose = () => this.lost(socket);
     }
 
-    /** Tells the server that what came is on the screen. */
+    /** What came is on the screen. */
     painted(): void {
-        for (const serial of this.unpainted.splice(0)) this.send({ type: "ack", serial });
+        const waiting = [...this.unpainted.values()].flat();
+        this.unpainted.clear();
+        for (const serial of waiting) this.send({ type: "ack", serial });
+    }
+
+    /** At once, so that the other topics of an update come into the same picture; but what comes again
+        before it was painted waits until it is, so that nobody sends faster than this page paints. */
+    private acknowledge(topic: Topic, serial: number): void {
+        const waiting = this.unpainted.get(topic);
+        if (waiting) waiting.push(serial);
+        else {
+            this.unpainted.set(topic, []);
+            this.send({ type: "ack", serial });
+        }
     }
 
     ask(request: Record<string, unknown>, token?: string): Promise<Reply> {
@@ -123,7 +153,7 @@ export class Connection {
             case "reply":
                 return this.settle(message.id, message.reply);
             case "result":
-                this.unpainted.push(message.serial);
+                this.acknowledge(message.topic, message.serial);
                 return this.events.result(message.topic, message.body);
         }
     }
@@ -140,7 +170,7 @@ export class Connection {
     private lost(socket: WebSocket): void {
         if (socket !== this.socket) return;
         this.socket = undefined;
-        this.unpainted = [];
+        this.unpainted.clear();
         for (const id of [...this.waiting.keys()]) this.settle(id, { ok: false, error: "the connection was lost" });
         this.events.closed();
         const wait = Math.min(250 * 2 ** this.tries++, SLOWEST_RETRY_MS);
