@@ -1,7 +1,8 @@
 #include "daemon/memory.h"
 
-#include <inttypes.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,15 +11,16 @@
 /* A number in a file; UINT64_MAX where there is none ("max"). */
 static uint64_t number_in(const char *path)
 {
+    char text[32], *end = text;
     uint64_t number = UINT64_MAX;
     FILE *file = fopen(path, "re");
     if (file) {
-        if (fscanf(file, "%" SCNu64, &number) != 1) {
-            number = UINT64_MAX;
+        if (fgets(text, sizeof text, file) != NULL) {
+            number = strtoull(text, &end, 10);
         }
         fclose(file);
     }
-    return number;
+    return end == text ? UINT64_MAX : number;
 }
 
 /* The smallest limit of our control group and of those above it. */
