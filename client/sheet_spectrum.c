@@ -62,7 +62,8 @@ static void add_mark(spectrum *s, const char *line, uint32_t colour, bool listed
         return;
     mark *m = &s->marks[s->n_marks];
     *m = (mark){.eV = eV, .colour = colour, .listed = listed};
-    m->window[0] = m->background[0][0] = NAN;
+    m->window[0] = m->window[1] = NAN;
+    memcpy(m->background, (double[2][2]){{NAN, NAN}, {NAN, NAN}}, sizeof m->background);
     edx_mark_name(m->name, line);
     for (size_t i = 0; i < s->n_marks; i++)
         if (strcmp(s->marks[i].name, m->name) == 0)
@@ -70,14 +71,17 @@ static void add_mark(spectrum *s, const char *line, uint32_t colour, bool listed
     s->n_marks++;
 }
 
-/* The windows that the settings give. */
-static void set_windows(mark *m, const edx_settings *settings, const char *line)
+/* The window of line i as published, and what else the settings give. */
+static void set_windows(mark *m, const edx_settings *settings, const edx_maps_result *maps,
+                        uint32_t i)
 {
-    for (uint32_t i = 0; i < settings->quant.n_lines; i++)
-        if (strcmp(settings->quant.lines[i].line, line) == 0) {
-            memcpy(m->window, settings->quant.lines[i].window_eV, sizeof m->window);
-            memcpy(m->background, settings->quant.lines[i].background_eV, sizeof m->background);
+    for (uint32_t k = 0; k < settings->quant.n_lines; k++)
+        if (strcmp(settings->quant.lines[k].line, maps->lines[i]) == 0) {
+            memcpy(m->window, settings->quant.lines[k].window_eV, sizeof m->window);
+            memcpy(m->background, settings->quant.lines[k].background_eV, sizeof m->background);
         }
+    for (uint32_t side = 0; maps->window_eV.ndim == 2 && side < 2; side++)
+        m->window[side] = edx_array_get(&maps->window_eV, 2 * i + side);
 }
 
 static int by_energy(const void *a, const void *b)
@@ -96,7 +100,7 @@ static void take_marks(spectrum *s, const edx_gathered *run)
         const size_t before = s->n_marks;
         add_mark(s, maps->lines[i], edx_sheet_colour(i), true);
         if (s->n_marks > before)
-            set_windows(&s->marks[before], &run->settings, maps->lines[i]);
+            set_windows(&s->marks[before], &run->settings, maps, i);
     }
     for (uint32_t i = 0; maps && i < maps->n; i++)
         for (size_t f = 0; f < 3; f++) {

@@ -82,6 +82,17 @@ class Report(unittest.TestCase):
         self.assertTrue(((hatch.max(axis=2) - hatch.min(axis=2)) == 0).all(), "grey where nothing is known")
         self.assertGreater(hatch.std(), 5)
 
+    def test_windows_are_shaded_as_published(self):
+        """Beside the sum spectrum, above its peaks; the settings name no window."""
+        row = self.check_png(os.path.join(self.one, "report.png")).astype(int)[640, 1005:1564]
+        tinted = np.concatenate([[0], (row.max(axis=1) - row.min(axis=1) > 20).astype(int), [0]])
+        starts, ends = np.flatnonzero(np.diff(tinted) > 0), np.flatnonzero(np.diff(tinted) < 0)
+        with h5py.File(os.path.join(self.one, "results.h5")) as f:
+            windows = sorted(f["maps/window_eV"][:].tolist())
+        self.assertEqual(len(starts), len(windows))
+        px = (ends[1] + starts[1] - ends[0] - starts[0]) / (sum(windows[1]) - sum(windows[0]))
+        np.testing.assert_allclose(ends - starts, px * np.diff(windows).ravel(), atol=2)
+
     def test_words(self):
         text = self.text(os.path.join(self.one, "report.pdf"))
         with h5py.File(os.path.join(self.one, "results.h5")) as f:
