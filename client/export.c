@@ -6,7 +6,8 @@
 #include <time.h>
 
 #include "client/csv.h"
-#include "client/estimate.h"
+#include "client/series.h"
+#include "client/verdict.h"
 
 /* One file: what there is for it, and how it is written. */
 typedef struct table {
@@ -171,11 +172,10 @@ static void name_particle_columns(table *t)
 static void put_composition(table *t, const edx_particles_result *all, const edx_particle *p)
 {
     for (uint32_t i = 0; elements_of(t) && i < elements_of(t)->n; i++) {
-        const double *c = edx_particle_composition(p, element(t, i));
+        const double *c = edx_composition_of(p, element(t, i));
         edx_csv_float(&t->csv, c ? c[0] : (double)NAN);
         edx_csv_float(&t->csv, c ? c[1] : (double)NAN);
-        edx_csv_float(&t->csv,
-                      c ? c[0] * edx_particles_systematic(all, element(t, i)) : (double)NAN);
+        edx_csv_float(&t->csv, c ? c[0] * edx_systematic_of(all, element(t, i)) : (double)NAN);
     }
 }
 
@@ -209,19 +209,25 @@ static void write_particles(table *t)
         put_composition(t, all, p);
         put_segregation(&t->csv, p);
         for (edx_estimator e = EDX_DENOISED; e < EDX_ESTIMATORS; e++)
-            edx_csv_text(&t->csv, "%s", edx_estimate_trust_name(edx_particle_estimate(p, e).trust));
+            edx_csv_text(&t->csv, "%s",
+                         edx_trust_name(edx_verdict_check(edx_radial_of(p, e).check)));
         edx_csv_end(&t->csv);
     }
 }
 
 static void note_estimates(table *t, const edx_particle *p)
 {
-    char text[EDX_ESTIMATE_TEXT];
+    char words[EDX_WORDS];
     for (edx_estimator e = EDX_RAW; e < EDX_ESTIMATORS; e++) {
-        const edx_estimate estimate = edx_particle_estimate(p, e);
-        if (estimate.value.ndim)
-            edx_csv_note(&t->csv, "%s: %s", edx_estimator_name(e),
-                         edx_estimate_text(text, &estimate));
+        const edx_radial radial = edx_radial_of(p, e);
+        if (!radial.any)
+            continue;
+        edx_verdict_profile(p, e, words);
+        if (radial.check)
+            edx_csv_note(&t->csv, "%s: %s (chi2 = %.3g, dof = %" PRIu64 ")", edx_estimator_name(e),
+                         words, radial.check->chi2, radial.check->dof);
+        else
+            edx_csv_note(&t->csv, "%s: %s", edx_estimator_name(e), words);
     }
 }
 
@@ -254,20 +260,20 @@ static void put_ring(table *t, const edx_particle *p, uint64_t n, uint64_t ring)
         edx_csv_at(&t->csv, &p->radial.counts_sigma, i * m + ring);
     }
     for (edx_estimator e = EDX_RAW; e < EDX_ESTIMATORS; e++) {
-        const edx_estimate estimate = edx_particle_estimate(p, e);
+        const edx_radial radial = edx_radial_of(p, e);
         for (uint64_t i = 0; i < n; i++) {
-            edx_csv_at(&t->csv, &estimate.value, i * m + ring);
-            edx_csv_at(&t->csv, &estimate.sigma, i * m + ring);
+            edx_csv_at(&t->csv, radial.value, i * m + ring);
+            edx_csv_at(&t->csv, radial.sigma, i * m + ring);
         }
         if (e >= EDX_DENOISED)
-            edx_csv_text(&t->csv, "%s", edx_estimate_trust_name(estimate.trust));
+            edx_csv_text(&t->csv, "%s", edx_trust_name(edx_verdict_check(radial.check)));
     }
     edx_csv_end(&t->csv);
 }
 
 static void write_radial(table *t)
 {
-    char text[EDX_PARTICLE_VERDICT];
+    char words[EDX_WORDS];
     const edx_particles_result *all = edx_gathered_particles(t->run);
     const edx_particle *p = &all->particles[t->index];
     const uint64_t n = p->radial.counts.ndim == 2 ? p->radial.counts.shape[0] : 0;
@@ -275,8 +281,8 @@ static void write_radial(table *t)
     put_fraction_note(&t->csv);
     edx_csv_note(&t->csv, "particle %" PRIu64 ", diameter %.3f nm%s; r: middle of the ring", p->id,
                  p->diameter_nm, p->touches_edge ? ", cut by the edge of the scan" : "");
-    edx_particle_verdict(text, p);
-    edx_csv_note(&t->csv, "%s", text);
+    edx_verdict_segregation(p, words);
+    edx_csv_note(&t->csv, "%s; Δ: shell − core", words);
     note_estimates(t, p);
     name_radial_columns(t, n);
     for (uint64_t ring = 0; ring < p->radial.m; ring++)

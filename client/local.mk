@@ -17,8 +17,6 @@ libedxclient_la_SOURCES  = \
 	client/choice.h \
 	client/csv.c \
 	client/csv.h \
-	client/estimate.c \
-	client/estimate.h \
 	client/export.c \
 	client/export.h \
 	client/feed.c \

@@ -41,7 +41,7 @@ static void print_foot(const edx_gathered *run, edx_paper *paper)
 static void draw_first(const edx_gathered *run, edx_paper *paper)
 {
     const edx_particles_result *all = edx_gathered_particles(run);
-    const edx_particle *largest = all ? edx_particles_largest(all) : NULL;
+    const edx_particle *largest = all ? edx_particle_shown(all) : NULL;
     double y = edx_sheet_tiles(run, paper, 54);
     y = edx_sheet_spectrum(run, paper, y + 4);
     if (largest)
@@ -53,7 +53,7 @@ static void draw_first(const edx_gathered *run, edx_paper *paper)
 static void draw_others(const edx_gathered *run, edx_paper *paper, size_t page)
 {
     const edx_particles_result *all = edx_gathered_particles(run);
-    const edx_particle *largest = edx_particles_largest(all);
+    const edx_particle *largest = edx_particle_shown(all);
     double y = 56;
     size_t other = 0;
     for (size_t i = 0; i < all->count; i++) {

@@ -72,7 +72,27 @@ bool edx_radial_known(const edx_particle *particle, uint64_t ring)
 double edx_systematic_of(const edx_particles_result *result, const char *element)
 {
     for (uint32_t i = 0; i < result->n; i++)
-        if (strcmp(result->elements[i], element) == 0 && isfinite(result->systematic[i]))
+        if (strcmp(result->elements[i], element) == 0)
             return result->systematic[i];
-    return 0;
+    return (double)NAN;
+}
+
+const double *edx_composition_of(const edx_particle *particle, const char *element)
+{
+    for (uint32_t i = 0; i < particle->n; i++)
+        if (strcmp(particle->elements[i], element) == 0)
+            return particle->composition[i];
+    return NULL;
+}
+
+const edx_particle *edx_particle_shown(const edx_particles_result *result)
+{
+    const edx_particle *best = NULL;
+    for (size_t i = 0; i < result->count; i++) {
+        const edx_particle *p = &result->particles[i];
+        if (!best || (best->touches_edge && !p->touches_edge) ||
+            (best->touches_edge == p->touches_edge && p->diameter_nm > best->diameter_nm))
+            best = p;
+    }
+    return best;
 }

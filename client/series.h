@@ -27,7 +27,12 @@ edx_estimator edx_estimator_shown(const edx_particle *particle, edx_estimator wa
 /* True where a ring is over the quantification limit. */
 bool edx_radial_known(const edx_particle *particle, uint64_t ring);
 
-/* The relative error of an element's fraction that comes from k, 0 when none is published. */
+/* The relative error of an element's fraction that comes from k; NaN when none is published. */
 double edx_systematic_of(const edx_particles_result *result, const char *element);
+/* Fraction and sigma of an element; NULL when there is none. */
+const double *edx_composition_of(const edx_particle *particle, const char *element);
+/* The particle to show where there is room for one: the largest that the edge does not cut, else
+ * the largest. NULL when there is none. */
+const edx_particle *edx_particle_shown(const edx_particles_result *result);
 
 #endif

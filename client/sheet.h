@@ -3,8 +3,9 @@
 #define EDX_CLIENT_SHEET_H
 
 #include "client/axes.h"
-#include "client/estimate.h"
 #include "client/gather.h"
+#include "client/series.h"
+#include "client/verdict.h"
 
 #define EDX_MARGIN 32.0
 #define EDX_SMALL 6.5 /* letters of ticks and legends */

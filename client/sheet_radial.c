@@ -1,4 +1,5 @@
 /* A particle's composition from centre to surface, by every estimator. */
+#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
@@ -32,11 +33,12 @@ static void widen(double range[2], const edx_trace *c, double times)
 }
 
 /* What is quantified: the rest of a raw profile is no number. */
-static edx_trace curve_of(const radial *r, const edx_estimate *e, uint32_t element)
+static edx_trace curve_of(const radial *r, edx_estimator e, uint32_t element)
 {
-    edx_trace c = edx_trace_percent(&r->p->radial.r_nm, &e->value, &e->sigma, element);
+    const edx_radial found = edx_radial_of(r->p, e);
+    edx_trace c = edx_trace_percent(&r->p->radial.r_nm, found.value, found.sigma, element);
     for (size_t j = 0; j < c.n; j++)
-        if (e->estimator == EDX_RAW && r->p->radial.quantified && !r->p->radial.quantified[j])
+        if (e == EDX_RAW && r->p->radial.quantified && !r->p->radial.quantified[j])
             c.y[j] = NAN;
     return c;
 }
@@ -46,8 +48,7 @@ static void find_range(radial *r)
     double range[2] = {INFINITY, -INFINITY};
     for (edx_estimator e = EDX_RAW; e < EDX_ESTIMATORS; e++)
         for (uint32_t i = 0; i < r->shown; i++) {
-            const edx_estimate estimate = edx_particle_estimate(r->p, e);
-            edx_trace c = curve_of(r, &estimate, i);
+            edx_trace c = curve_of(r, e, i);
             widen(range, &c, e <= EDX_DENOISED ? 3 : 0);
             edx_trace_free(&c);
         }
@@ -86,9 +87,8 @@ static void draw_bars(const edx_axes *a, const edx_trace *c, uint32_t colour)
 /* The model's line, for comparison. */
 static void draw_model(const radial *r, const edx_axes *a)
 {
-    const edx_estimate model = edx_particle_estimate(r->p, EDX_MODEL);
     for (uint32_t i = 0; i < r->shown; i++) {
-        edx_trace c = curve_of(r, &model, i);
+        edx_trace c = curve_of(r, EDX_MODEL, i);
         edx_paper_ink(a->paper, EDX_GREY, 1);
         edx_axes_curve(a, c.x, c.y, c.n, 0.7);
         edx_trace_free(&c);
@@ -107,15 +107,16 @@ static void draw_limits(const radial *r, const edx_axes *a)
     edx_paper_dash(a->paper, 0);
 }
 
-static void draw_trust(const edx_axes *a, const edx_estimate *e)
+static void draw_trust(const edx_axes *a, const edx_radial *e)
 {
     const double x = a->box.x + a->box.w / 2, y = a->box.y - 3;
-    if (!e->value.ndim || !e->check)
+    const edx_trust trust = edx_verdict_check(e->check);
+    if (!e->any || !e->check)
         return;
-    edx_paper_ink(a->paper, e->trust == EDX_ESTIMATE_OK ? 0x00664a : EDX_RED, 1);
-    if (e->trust == EDX_ESTIMATE_UNCHECKED)
+    edx_paper_ink(a->paper, trust == EDX_TRUSTED ? 0x00664a : EDX_RED, 1);
+    if (trust == EDX_UNCHECKED)
         edx_paper_text(a->paper, x, y, EDX_SMALL, EDX_CENTRE | EDX_BOLD, "UNCHECKED");
-    else if (e->trust == EDX_ESTIMATE_BIASED)
+    else if (trust == EDX_BIASED)
         edx_paper_print(a->paper, x, y, EDX_SMALL, EDX_CENTRE | EDX_BOLD, "BIASED, p = %.1g",
                         e->check->p);
     else
@@ -131,23 +132,25 @@ static bool any_finite(const edx_trace *c)
     return any;
 }
 
-static bool draw_element(const radial *r, const edx_axes *a, const edx_estimate *e, uint32_t i)
+static bool draw_element(const radial *r, const edx_axes *a, edx_estimator e, bool trusted,
+                         uint32_t i)
 {
     edx_trace c = curve_of(r, e, i);
     const bool any = any_finite(&c);
-    if (e->estimator == EDX_RAW)
+    if (e == EDX_RAW)
         draw_bars(a, &c, edx_sheet_colour(i));
     else
-        draw_bands(a, &c, edx_sheet_colour(i), e->trust == EDX_ESTIMATE_OK);
+        draw_bands(a, &c, edx_sheet_colour(i), trusted);
     edx_trace_free(&c);
     return any;
 }
 
 static void draw_panel(const radial *r, const edx_axes *a, edx_estimator estimator)
 {
-    const edx_estimate e = edx_particle_estimate(r->p, estimator);
+    const edx_radial e = edx_radial_of(r->p, estimator);
+    const bool trusted = edx_verdict_check(e.check) == EDX_TRUSTED;
     bool any = false;
-    if (e.value.ndim && e.trust != EDX_ESTIMATE_OK) {
+    if (e.any && !trusted) {
         edx_paper_ink(a->paper, EDX_RED, 0.12);
         edx_paper_hatch(a->paper, a->box, 5, 0.8);
     }
@@ -155,7 +158,7 @@ static void draw_panel(const radial *r, const edx_axes *a, edx_estimator estimat
     if (estimator >= EDX_BY_PCA)
         draw_model(r, a);
     for (uint32_t i = 0; i < r->shown; i++)
-        any = draw_element(r, a, &e, i) || any;
+        any = draw_element(r, a, estimator, trusted, i) || any;
     if (!any) {
         edx_paper_ink(a->paper, 0xffffff, 1);
         edx_paper_fill(a->paper, (edx_box){a->box.x + 4, a->box.y + a->box.h / 2 - EDX_SMALL - 1,
@@ -180,10 +183,10 @@ static void print_composition(const radial *r, double x, double y)
     const edx_particles_result *all = edx_gathered_particles(r->run);
     const edx_maps_result *maps = edx_gathered_maps(r->run);
     for (uint32_t i = 0; i < maps->n && used < sizeof text - 80; i++) {
-        const double *c = edx_particle_composition(r->p, maps->elements[i]);
+        const double *c = edx_composition_of(r->p, maps->elements[i]);
         if (!c || !isfinite(c[0]))
             continue;
-        const double systematic = c[0] * edx_particles_systematic(all, maps->elements[i]);
+        const double systematic = c[0] * edx_systematic_of(all, maps->elements[i]);
         used += (size_t)snprintf(text + used, sizeof text - used, "%s%s %.2f ± %.2f",
                                  used ? ", " : "", maps->elements[i], 100 * c[0], 100 * c[1]);
         if (systematic > 0)
@@ -197,17 +200,19 @@ static void print_composition(const radial *r, double x, double y)
 
 static void print_segregation(const radial *r, double x, double y)
 {
-    char text[EDX_PARTICLE_VERDICT];
+    char text[EDX_WORDS];
     const double *core = r->p->segregation.core, *shell = r->p->segregation.shell;
-    const bool clear = edx_particle_verdict(text, r->p);
+    const bool clear = edx_verdict_segregation(r->p, text);
+    text[0] = (char)toupper((unsigned char)text[0]);
     edx_paper_text(r->paper, x, y, EDX_NORMAL, clear ? EDX_BOLD : 0, text);
     if (!isfinite(core[0]) || !isfinite(shell[0]))
         return;
     const bool apart = fabs(core[0] - shell[0]) > 3 * (core[1] + shell[1]);
-    edx_paper_print(r->paper, x, y + 10, EDX_NORMAL, EDX_LEFT,
-                    "Core %.2f ± %.2f, shell %.2f ± %.2f at.%% %s: 3σ intervals %s", 100 * core[0],
-                    100 * core[1], 100 * shell[0], 100 * shell[1], r->p->segregation.element,
-                    apart ? "lie apart" : "overlap");
+    edx_paper_print(
+        r->paper, x, y + 10, EDX_NORMAL, EDX_LEFT,
+        "Δ = shell − core; core %.2f ± %.2f, shell %.2f ± %.2f at.%% %s: 3σ intervals %s",
+        100 * core[0], 100 * core[1], 100 * shell[0], 100 * shell[1], r->p->segregation.element,
+        apart ? "lie apart" : "overlap");
 }
 
 static void print_legend(const radial *r, double y)

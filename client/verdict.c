@@ -7,6 +7,22 @@
 
 #define CLEAR_Z 3.0
 
+const char *edx_trust_name(edx_trust trust)
+{
+    static const char *const names[] = {
+        [EDX_TRUSTED] = "ok", [EDX_UNCHECKED] = "unchecked", [EDX_BIASED] = "biased"};
+    return names[trust];
+}
+
+edx_trust edx_verdict_check(const edx_check *check)
+{
+    if (!check)
+        return EDX_TRUSTED;
+    if (!check->dof || !isfinite(check->p))
+        return EDX_UNCHECKED;
+    return check->passed ? EDX_TRUSTED : EDX_BIASED;
+}
+
 /* ---- profiles ---- */
 
 typedef struct bias {
@@ -42,22 +58,19 @@ edx_trust edx_verdict_profile(const edx_particle *particle, edx_estimator source
                                    : "anchored to window counts: unbiased");
         return EDX_TRUSTED;
     }
-    if (!radial.check->dof || !isfinite(radial.check->p)) {
-        snprintf(out, EDX_WORDS, "not checked yet: do not rely on it");
-        return EDX_UNCHECKED;
-    }
+    edx_trust trust = edx_verdict_check(radial.check);
     edx_number_probability(p, radial.check->p);
-    if (radial.check->passed) {
+    if (trust == EDX_UNCHECKED)
+        snprintf(out, EDX_WORDS, "not checked yet: do not rely on it");
+    else if (trust == EDX_TRUSTED)
         snprintf(out, EDX_WORDS, "check passed, %s", p);
-        return EDX_TRUSTED;
-    }
-    if (largest_bias(particle, &radial, &worst))
+    else if (largest_bias(particle, &radial, &worst))
         snprintf(out, EDX_WORDS, "biased %s %s at.%% %s at %.1f nm: check not passed, %s",
                  worst.delta > 0 ? "▲" : "▼", edx_number_signed(delta, 100 * worst.delta, 1),
                  particle->elements[worst.element], worst.r_nm, p);
     else
         snprintf(out, EDX_WORDS, "biased: check not passed, %s", p);
-    return EDX_BIASED;
+    return trust;
 }
 
 edx_trust edx_verdict_denoised(const edx_particles_result *result, char out[EDX_WORDS])

@@ -1,4 +1,5 @@
-/* What may be believed, in the page's words. */
+/* What may be believed, in words: the same in the terminal, in reports and in exports. A profile
+ * that failed its check is biased: the model's stands. */
 #ifndef EDX_CLIENT_VERDICT_H
 #define EDX_CLIENT_VERDICT_H
 
@@ -8,6 +9,10 @@
 #define EDX_WORDS 160
 
 typedef enum edx_trust { EDX_TRUSTED, EDX_UNCHECKED, EDX_BIASED } edx_trust;
+const char *edx_trust_name(edx_trust trust); /* "ok", "unchecked", "biased" */
+
+/* NULL: what needs no check. */
+edx_trust edx_verdict_check(const edx_check *check);
 
 /* "check passed, p = 0.43", "biased ▲ +3.2 at.% Ag at 1.3 nm: check not passed, p < 0.001". */
 edx_trust edx_verdict_profile(const edx_particle *particle, edx_estimator source,
