@@ -178,8 +178,6 @@ static edx_status read_uints(reader *r, const edx_key *key, char *base, const ed
 
 static edx_status read_bools(reader *r, const edx_key *key, char *base, const edx_node *node)
 {
-    if (!node)
-        return EDX_OK;
     edx_status status = expect(r, key, node, EDX_LIST);
     if (!status)
         status = bind(r, key->key, key->dims[0], node->count);
@@ -289,8 +287,11 @@ static edx_status read_group(reader *r, const edx_key *key, char *base, const ed
 
 static edx_status read_list(reader *r, const edx_key *key, char *base, const edx_node *node)
 {
-    if (!node && key->optional)
+    const bool map = key->kind == EDX_KEY_PAIRS || key->kind == EDX_KEY_NUMBERS;
+    if (!node && (key->optional || key->kind == EDX_KEY_BOOLS))
         return EDX_OK;
+    if (!node)
+        return expect(r, key, node, map ? EDX_MAP : EDX_LIST);
     switch (key->kind) {
     case EDX_KEY_NAMES:
         return read_names(r, key, base, node);

@@ -119,10 +119,10 @@ static void give_frame(edx_analysis *a, uint32_t frame, mean_counts *mean, bool 
     for (uint32_t p = 0; p < pixels; p++) {
         offsets[p] = n;
         picture[p] = p % 7 == 0 ? NAN : p % 5 == 0 ? INFINITY : (float)p;
-        for (uint16_t c = 0; c < CHANNELS; c++)
+        for (uint32_t c = 0; c < CHANNELS; c++)
             for (uint64_t k = edx_random_poisson(random, mean(p, pixels, c));
                  k > 0 && n < MOST * CHANNELS; k--)
-                channels[n++] = c;
+                channels[n++] = (uint16_t)c;
     }
     offsets[pixels] = n;
     edx_frame f = {
