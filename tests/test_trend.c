@@ -173,9 +173,9 @@ static void add(edx_trend *trend, uint64_t frame, uint32_t pixel, const unsigned
     uint32_t offsets[ROWS * COLS + 1], n = 0;
     edx_error err;
 
-    for (uint16_t c = 0; c < CHANNELS; c++)
+    for (uint32_t c = 0; c < CHANNELS; c++)
         for (unsigned i = 0; i < counts[c]; i++)
-            channels[n++] = c;
+            channels[n++] = (uint16_t)c;
     for (uint32_t p = 0; p <= ROWS * COLS; p++)
         offsets[p] = p <= pixel ? 0 : n;
     edx_events events = {ROWS * COLS, offsets, channels, NULL};
