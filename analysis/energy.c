@@ -151,7 +151,7 @@ static void residuals(void *context, const double *p, double *out)
     edx_energy *e = context;
     uint32_t used = e->end - e->first;
     edx_response response = response_of(e, p);
-    edx_templates_shape(e->templates, &response);
+    edx_templates_shape_some(e->templates, &response, e->which, e->used);
     edx_lstsq_problem problem = problem_of(e, e->which, e->used);
     if (edx_lstsq_prepare(e->lstsq, &problem, e->weights, NULL) == EDX_OK)
         edx_lstsq_solve(e->lstsq, e->spectrum, e->amplitudes, e->scratch);

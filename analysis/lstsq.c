@@ -20,6 +20,9 @@ struct edx_lstsq {
     double *factor;  /* [active, active] */
     double *unit;    /* [n] 1 / sqrt of the normal matrix' diagonal */
     double *weights; /* [E] */
+    double *roots;   /* [E] of the weights */
+    uint32_t *from;  /* [n] channels from .. to - 1 hold all that the template has */
+    uint32_t *to;    /* [n] */
     double *wide;    /* [active, channels used] */
 };
 
@@ -37,10 +40,13 @@ edx_status edx_lstsq_new(uint32_t t, uint32_t channels, edx_lstsq **out, edx_err
         l->factor = calloc((size_t)t * t, sizeof *l->factor);
         l->unit = calloc(t, sizeof *l->unit);
         l->weights = calloc(channels, sizeof *l->weights);
+        l->roots = calloc(channels, sizeof *l->roots);
+        l->from = calloc(t, sizeof *l->from);
+        l->to = calloc(t, sizeof *l->to);
         l->wide = calloc(cells, sizeof *l->wide);
     }
     if (!l || !l->kept || !l->design || !l->normal || !l->factor || !l->unit || !l->weights ||
-        !l->wide) {
+        !l->roots || !l->from || !l->to || !l->wide) {
         edx_lstsq_free(&l);
         return edx_fail(err, EDX_E_NOMEM, "no memory to fit %u templates", t);
     }
@@ -61,6 +67,9 @@ void edx_lstsq_free(edx_lstsq **lstsq)
     free(l->factor);
     free(l->unit);
     free(l->weights);
+    free(l->roots);
+    free(l->from);
+    free(l->to);
     free(l->wide);
     free(l);
 }
@@ -72,6 +81,20 @@ static const double *shape(const edx_lstsq *l, uint32_t place)
     return l->problem.shapes + (size_t)l->problem.which[place] * l->problem.channels;
 }
 
+/* Lines are narrow: where they are zero there is nothing to multiply. */
+static void find_extent(edx_lstsq *l, uint32_t place)
+{
+    const double *s = shape(l, place);
+    uint32_t from = l->problem.first, to = l->problem.end;
+
+    while (from < to && s[from] == 0)
+        from++;
+    while (to > from && s[to - 1] == 0)
+        to--;
+    l->from[place] = from;
+    l->to[place] = to;
+}
+
 /* The normal matrix, scaled to a diagonal of ones (zeros for templates that are zero). */
 static void multiply(edx_lstsq *l)
 {
@@ -80,10 +103,14 @@ static void multiply(edx_lstsq *l)
 
     if (n == 0)
         return;
+    for (uint32_t c = p->first; c < p->end; c++)
+        l->roots[c] = sqrt(l->weights[c]);
+    memset(l->design, 0, sizeof *l->design * n * used);
     for (uint32_t i = 0; i < n; i++) {
         const double *s = shape(l, i);
-        for (uint32_t c = 0; c < used; c++)
-            l->design[(size_t)c * n + i] = s[p->first + c] * sqrt(l->weights[p->first + c]);
+        find_extent(l, i);
+        for (uint32_t c = l->from[i]; c < l->to[i]; c++)
+            l->design[(size_t)(c - p->first) * n + i] = s[c] * l->roots[c];
     }
     edx_linalg_inner(used, n, n, l->design, l->design, l->normal);
     for (uint32_t i = 0; i < n; i++) {
@@ -152,11 +179,12 @@ void edx_lstsq_solve(edx_lstsq *lstsq, const double *spectrum, double *amplitude
     double *b = lstsq->wide;
 
     for (uint32_t k = 0; k < lstsq->active; k++) {
-        const double *s = shape(lstsq, lstsq->kept[k]);
-        b[k] = 0;
-        for (uint32_t c = p->first; c < p->end; c++)
-            b[k] += s[c] * lstsq->weights[c] * spectrum[c];
-        b[k] *= lstsq->unit[lstsq->kept[k]];
+        uint32_t place = lstsq->kept[k];
+        const double *s = shape(lstsq, place);
+        double sum = 0;
+        for (uint32_t c = lstsq->from[place]; c < lstsq->to[place]; c++)
+            sum += s[c] * lstsq->weights[c] * spectrum[c];
+        b[k] = sum * lstsq->unit[place];
     }
     edx_linalg_solve(lstsq->active, lstsq->factor, 1, b);
     memset(amplitudes, 0, sizeof *amplitudes * p->n);
@@ -165,9 +193,11 @@ void edx_lstsq_solve(edx_lstsq *lstsq, const double *spectrum, double *amplitude
     if (!fitted)
         return;
     memset(fitted, 0, sizeof *fitted * p->channels);
-    for (uint32_t i = 0; i < p->n; i++)
-        for (uint32_t c = p->first; amplitudes[i] != 0 && c < p->end; c++)
-            fitted[c] += amplitudes[i] * shape(lstsq, i)[c];
+    for (uint32_t i = 0; i < p->n; i++) {
+        const double *s = shape(lstsq, i);
+        for (uint32_t c = lstsq->from[i]; amplitudes[i] != 0 && c < lstsq->to[i]; c++)
+            fitted[c] += amplitudes[i] * s[c];
+    }
 }
 
 void edx_lstsq_rows(edx_lstsq *lstsq, double *rows)

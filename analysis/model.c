@@ -236,6 +236,15 @@ static double variance(const edx_model *m, const double *row, const double *spec
     return sum;
 }
 
+static bool is_zero(const edx_model *m, const double *row)
+{
+    uint32_t c = m->first;
+
+    while (c < m->end && row[c] == 0)
+        c++;
+    return c == m->end;
+}
+
 static int line_of(const edx_model *m, uint32_t template)
 {
     for (uint32_t i = 0; i < m->n; i++)
@@ -283,7 +292,7 @@ static edx_status fit(edx_model *m, const double *spectrum, edx_error *err)
         m->amplitudes[i] = m->sigmas[i] = NAN;
     for (uint32_t k = 0; k < m->used; k++) {
         const double *row = row_of(m, m->packed_rows, k);
-        if (dot(m, row, row) == 0)
+        if (is_zero(m, row))
             continue;
         m->amplitudes[m->which[k]] = m->packed[k];
         m->sigmas[m->which[k]] = sqrt(variance(m, row, spectrum));

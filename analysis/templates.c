@@ -245,15 +245,27 @@ static void draw(const edx_templates *t, const edx_response *response, const edx
     }
 }
 
+static void shape(edx_templates *t, const edx_response *response, uint32_t index)
+{
+    double *spectrum = t->spectra + (size_t)index * t->axis.channels;
+
+    if (t->all[index].z == 0)
+        return;
+    memset(spectrum, 0, sizeof *spectrum * t->axis.channels);
+    for (size_t k = 0; k < t->lines[index].n; k++)
+        draw(t, response, &t->lines[index].line[k], spectrum);
+    normalise(t, spectrum);
+}
+
 void edx_templates_shape(edx_templates *templates, const edx_response *response)
 {
-    for (uint32_t i = 0; i < templates->n; i++) {
-        double *spectrum = templates->spectra + (size_t)i * templates->axis.channels;
-        if (templates->all[i].z == 0)
-            continue;
-        memset(spectrum, 0, sizeof *spectrum * templates->axis.channels);
-        for (size_t k = 0; k < templates->lines[i].n; k++)
-            draw(templates, response, &templates->lines[i].line[k], spectrum);
-        normalise(templates, spectrum);
-    }
+    for (uint32_t i = 0; i < templates->n; i++)
+        shape(templates, response, i);
+}
+
+void edx_templates_shape_some(edx_templates *templates, const edx_response *response,
+                              const uint32_t *which, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        shape(templates, response, which[i]);
 }

@@ -48,6 +48,10 @@ edx_status edx_templates_add_background(edx_templates *templates, uint32_t terms
  * terms a sum of absolute values of 1. To be called after adding. */
 void edx_templates_shape(edx_templates *templates, const edx_response *response);
 
+/* The same of some [n] of them alone; the others stay as they are. */
+void edx_templates_shape_some(edx_templates *templates, const edx_response *response,
+                              const uint32_t *which, uint32_t n);
+
 uint32_t edx_templates_n(const edx_templates *templates);
 const edx_template *edx_templates_at(const edx_templates *templates, uint32_t index);
 /* [n, E]; valid until templates are added. */
