@@ -60,17 +60,14 @@ export function counts(value: number | undefined): string {
     return value < 1e9 ? `${fixed(value / 1e6, 2)} M` : `${fixed(value / 1e9, 2)} G`;
 }
 
-/** An axis label: 0, 500, 2k, 1.5M. */
-export function short(value: number): string {
+/** An axis label: 0, 500, 2k, 1.5M, 3.7e−5. */
+export function short(value: number, figures = 3): string {
     const size = Math.abs(value);
+    const trim = (v: number) => String(Number(v.toPrecision(figures))).replace("-", MINUS);
     if (size >= 1e9) return `${trim(value / 1e9)}G`;
     if (size >= 1e6) return `${trim(value / 1e6)}M`;
     if (size >= 1e4) return `${trim(value / 1e3)}k`;
-    return trim(value);
-}
-
-function trim(value: number): string {
-    return String(Number(value.toPrecision(3))).replace("-", MINUS);
+    return size > 0 && size < 1e-3 ? value.toExponential(1).replaceAll("-", MINUS) : trim(value);
 }
 
 export function rate(cps: number | undefined): string {

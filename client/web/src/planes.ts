@@ -30,7 +30,8 @@ export interface Plane {
     /** Why pixels are missing. */
     missing?: string;
     format(value: number, sigma: number | undefined): string;
-    label(value: number): string;
+    /** For the colour bar; more figures where the range is narrow. */
+    label(value: number, figures?: number): string;
 }
 
 /** Red, green and blue of the overlay are planes of their own. */
@@ -45,7 +46,7 @@ export interface Choice {
     title: string;
 }
 
-const PLAIN = (value: number) => short(Number(value.toPrecision(Math.abs(value) < 1 ? 2 : 3)));
+const PLAIN = (value: number, figures = 3) => short(value, Math.abs(value) < 1 ? figures - 1 : figures);
 
 function shapeOf(array: { shape: number[] }): [number, number] {
     const [rows, cols] = array.shape.slice(-2);
@@ -112,7 +113,7 @@ function asPercent(plane: Plane): Plane {
         fades: true,
         missing: "under the limit",
         format: (v, s) => percent(v, s ?? NaN),
-        label: (v) => fixed(100 * v, Math.abs(v) < 0.0995 && v !== 0 ? 1 : 0),
+        label: (v, figures = 3) => fixed(100 * v, figures - 3 + (Math.abs(v) < 0.0995 && v !== 0 ? 1 : 0)),
     };
 }
 
@@ -168,7 +169,7 @@ function residual(maps: Maps, i: number): Plane | undefined {
 
 const RATIO_LIMIT = 3;
 
-/** Net counts of line i per net count of line j, where both stand out. */
+/** Net counts of line i per net count of line j, where both stand out; less than a count's own σ is none. */
 function ratio(maps: Maps, i: number, j: number): Plane {
     const [a, b] = [maps.intensity.plane(i), maps.intensity.plane(j)];
     const [sa, sb] = [maps.sigma.plane(i), maps.sigma.plane(j)];
@@ -176,7 +177,7 @@ function ratio(maps: Maps, i: number, j: number): Plane {
     const sigma = new Float32Array(a.length);
     for (let k = 0; k < a.length; k++) {
         const [x, y, sx, sy] = [a[k] as number, b[k] as number, sa[k] as number, sb[k] as number];
-        const seen = x > RATIO_LIMIT * sx && y > RATIO_LIMIT * sy;
+        const seen = x > RATIO_LIMIT * Math.max(1, sx) && y > RATIO_LIMIT * Math.max(1, sy);
         value[k] = seen ? x / y : NaN;
         sigma[k] = seen ? (x / y) * Math.hypot(sx / x, sy / y) : NaN;
     }

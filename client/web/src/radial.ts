@@ -175,14 +175,15 @@ export class ParticleView {
         const said = verdict(particle.segregation);
         setText(byId("verdict"), said.text);
         byId("verdict").dataset.clear = String(said.clear);
-        const parts = composition(particle, body?.systematic).map(([el, f, s, k], i) => {
+        const parts = composition(particle, body?.systematic).map(([el, f, s, k], i, all) => {
+            const unit = i + 1 === all.length ? " at.%" : "";
             const dot = h("i", { class: "dot" });
             dot.style.backgroundColor = seriesColour(i);
             return h(
                 "span",
                 { class: "part" },
                 dot,
-                k > 0 ? `${el} ${percent(f, s, "")} ± ${fixed(100 * k, 1)} (k) at.%` : `${el} ${percent(f, s)}`,
+                k > 0 ? `${el} ${percent(f, s, "")} ± ${fixed(100 * k, k < 0.00095 ? 2 : 1)} (k)${unit}` : `${el} ${percent(f, s, unit)}`,
             );
         });
         const edge = particle.touches_edge ? h("span", { class: "warn" }, "⚠ cut by the scan’s edge") : null;

@@ -156,7 +156,7 @@ export class SpectrumView {
             const factor = most / Math.max(1e-30, ...Array.from(row, Math.abs));
             return {
                 data: Array.from(row, (v) => factor * (kept.logarithmic ? Math.abs(v) : v)),
-                label: `${pca ? "PCA" : "NMF"} ${component + 1}, scaled${kept.logarithmic && pca ? ", absolute" : ""}`,
+                label: kept.logarithmic && pca ? `|PCA ${component + 1}| scaled` : `${pca ? "PCA" : "NMF"} ${component + 1} scaled`,
             };
         }
         if (!probe.region) return undefined;

@@ -222,11 +222,11 @@ export class Tile {
         context.textBaseline = "middle";
         context.fillStyle = theme().text;
         const [lo, hi] = this.range;
-        for (const part of [0, 0.5, 1]) {
+        for (const [part, text] of barLabels(plane, lo, hi)) {
             const y = top + (1 - part) * height;
             context.fillRect(left + width, Math.min(top + height - 1, y), 3, 1);
             context.fillText(
-                plane.label(lo + part * (hi - lo)),
+                text,
                 left + width + 5,
                 Math.min(top + height - 5, Math.max(top + 6, y)),
                 BAR_COLUMN - width - 11,
@@ -385,6 +385,14 @@ function drawCursor(
         }
         context.stroke();
     });
+}
+
+/** Bottom, middle and top, with as many figures as tell them apart. */
+function barLabels(plane: Plane, lo: number, hi: number): [number, string][] {
+    for (let figures = 3; ; figures++) {
+        const texts = [0, 0.5, 1].map((part): [number, string] => [part, plane.label(lo + part * (hi - lo), figures)]);
+        if (figures > 5 || new Set(texts.map(([, text]) => text)).size === 3) return texts;
+    }
 }
 
 /** As high as the whole scan, where that leaves room for three numbers. */
