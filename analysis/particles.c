@@ -199,24 +199,26 @@ static bool find_segments(edx_particles *p, const edx_particles_source *source, 
 
 static double slot_net(const edx_particles *p, const edx_scene_row *row, uint32_t i)
 {
-    uint32_t place = row->keys[i] >> EDX_ROW_CHANNEL_BITS;
-    uint32_t count = (uint32_t)row->digits[i] << 8 * place;
+    uint32_t key = row->keys[i], place = key >> EDX_ROW_CHANNEL_BITS;
 
-    return p->weight[row->keys[i] & EDX_ROW_CHANNEL] * count;
+    if (place == 0) /* most are */
+        return p->weight[key] * (int)row->digits[i];
+    return p->weight[key & EDX_ROW_CHANNEL] * ((uint32_t)row->digits[i] << 8 * place);
 }
 
-/* In two sums, so that one addition need not wait for the other. */
+/* In four sums, so that one addition need not wait for another. */
 static double net_of(const edx_particles *p, const edx_scene *scene, uint32_t pixel)
 {
     edx_scene_row row = edx_scene_row_at(scene, pixel);
-    double even = 0, odd = 0;
+    double sums[4] = {0};
     uint32_t i = 0;
 
-    for (; i + 1 < row.n; i += 2) {
-        even += slot_net(p, &row, i);
-        odd += slot_net(p, &row, i + 1);
-    }
-    return i < row.n ? even + odd + slot_net(p, &row, i) : even + odd;
+    for (; i + 3 < row.n; i += 4)
+        for (uint32_t k = 0; k < 4; k++)
+            sums[k] += slot_net(p, &row, i + k);
+    for (; i < row.n; i++)
+        sums[0] += slot_net(p, &row, i);
+    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
 }
 
 /* What moments are taken of. */
@@ -242,17 +244,18 @@ static float scan_value(const field *f, uint32_t pixel)
     return p->value[pixel];
 }
 
-/* Of several processes each knows the counts of its own rows: what all need is put together. */
-static void share_values(const field *f, const edx_pool *pool, uint32_t bin)
+/* Of several processes each knows the counts of its own pixels: what all need is put together. */
+static void share_values(const field *f, const edx_pool *pool)
 {
     const edx_ranks *ranks = edx_pool_ranks(pool);
+    const edx_ranks_grid dealt = {f->p->rows, f->p->cols, f->p->shape.bin_pixels};
     size_t pixels = (size_t)f->grid.rows * f->grid.cols;
 
     if (ranks == NULL)
         return;
     memset(f->p->value, 0, pixels * sizeof *f->p->value);
     for (uint32_t i = 0; i < pixels; i++)
-        if (edx_ranks_owner(ranks, i / f->grid.cols / bin) == ranks->rank)
+        if (edx_ranks_owner_at(ranks, &dealt, i / f->grid.cols, i % f->grid.cols) == ranks->rank)
             (void)scan_value(f, i);
     edx_pool_sum(pool, EDX_F4, f->p->value, pixels);
     memset(f->p->valued, 1, pixels);
@@ -270,7 +273,7 @@ static double value_of(const field *f, uint32_t pixel)
 /* Label of the analysis pixel in which a pixel of the grid lies; 0 for none. */
 static uint32_t label_at(const edx_particles *p, const grid *g, uint32_t row, uint32_t col)
 {
-    uint32_t r = row / g->bin, c = col / g->bin;
+    uint32_t r = g->bin == 1 ? row : row / g->bin, c = g->bin == 1 ? col : col / g->bin;
 
     return r < p->rows && c < p->cols ? edx_segment_labels(p->segment)[r * p->cols + c] : 0;
 }
@@ -298,7 +301,7 @@ static field make_field(edx_particles *p, const edx_particles_source *source, bo
     if (isnan(f.background)) /* particles everywhere: net counts have none, an image may have */
         f.background = 0;
     if (f.scene != NULL)
-        share_values(&f, edx_sparse_pool(source->counts), p->shape.bin_pixels);
+        share_values(&f, edx_sparse_pool(source->counts));
     return f;
 }
 

@@ -240,9 +240,8 @@ static void sum_zones(edx_radial *r, const edx_radial_source *source,
     const double edges[3] = {0, edx_radial_core_nm(place->radius_nm), place->radius_nm};
 
     for (size_t z = 0; z < 2; z++) {
-        edx_ring_zone zone =
-            edx_rings_zone(r->rings, source->counts, place->centre_nm, edges[z], edges[z + 1],
-                           source->owner, place->id, r->zones + z * r->channels);
+        edx_ring_zone zone = edx_rings_zone(r->rings, source->counts, edges[z], edges[z + 1],
+                                            r->zones + z * r->channels);
         r->zone_pixels[z] = zone.pixels;
         r->zone_middle_nm[z] = (edges[z] + edges[z + 1]) / 2;
         r->zone_mean_nm[z] = zone.mean_nm;

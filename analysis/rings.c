@@ -14,6 +14,7 @@
 /* A scan pixel in reach, and its ring. */
 typedef struct member {
     uint32_t pixel, ring;
+    double square; /* of its distance */
 } member;
 
 struct edx_ring_store {
@@ -22,6 +23,9 @@ struct edx_ring_store {
     member *members;
     size_t members_room, n;
     uint32_t *pixels; /* [m] */
+    double *nearest;  /* [m] distance of the pixels, nothing between it and ... */
+    double *farthest; /* [m] */
+    uint32_t m;       /* of the last rings */
     double *values;   /* middle, mean, square [m] each; spectra [m, E]; groups [G, m, E] */
     size_t rings_room;
 };
@@ -29,7 +33,7 @@ struct edx_ring_store {
 /* Whose pixels are wanted. */
 typedef struct disc {
     double centre_nm[2];
-    double from_nm, to_nm; /* [from, to) */
+    double to_nm; /* [0, to) */
     const uint32_t *owner;
     uint32_t id;
 } disc;
@@ -62,6 +66,8 @@ void edx_rings_free(edx_ring_store **store)
         return;
     free(s->members);
     free(s->pixels);
+    free(s->nearest);
+    free(s->farthest);
     free(s->values);
     free(s);
 }
@@ -73,11 +79,15 @@ static edx_status make_room(edx_ring_store *s, uint32_t rings, edx_error *err)
     if (rings <= s->rings_room)
         return EDX_OK;
     free(s->pixels);
+    free(s->nearest);
+    free(s->farthest);
     free(s->values);
     s->rings_room = 0;
     s->pixels = malloc(sizeof *s->pixels * rings);
+    s->nearest = malloc(sizeof *s->nearest * rings);
+    s->farthest = malloc(sizeof *s->farthest * rings);
     s->values = malloc(sizeof *s->values * rings * each);
-    if (s->pixels == NULL || s->values == NULL)
+    if (s->pixels == NULL || s->nearest == NULL || s->farthest == NULL || s->values == NULL)
         return edx_fail(err, EDX_E_NOMEM, "no memory for %u rings of %u channels", rings,
                         s->channels);
     s->rings_room = rings;
@@ -108,32 +118,7 @@ static double square_of(const edx_ring_store *s, const disc *d, uint32_t row, ui
     size_t pixel = (size_t)row * s->cols + col;
     bool ours = d->owner == NULL || d->owner[pixel] == 0 || d->owner[pixel] == d->id;
 
-    return ours && distance >= d->from_nm && distance < d->to_nm ? square : -1;
-}
-
-static void visit_row(const edx_ring_store *s, const disc *d, uint32_t row,
-                      void (*visit)(void *context, uint32_t pixel, double square), void *context)
-{
-    uint32_t first, end;
-
-    if (!range_of(d->centre_nm[1], d->to_nm, s->step_nm[1], s->cols, &first, &end))
-        return;
-    for (uint32_t col = first; col < end; col++) {
-        double square = square_of(s, d, row, col);
-        if (square >= 0)
-            visit(context, row * s->cols + col, square);
-    }
-}
-
-static void visit_disc(const edx_ring_store *s, const disc *d,
-                       void (*visit)(void *context, uint32_t pixel, double square), void *context)
-{
-    uint32_t first, end;
-
-    if (!range_of(d->centre_nm[0], d->to_nm, s->step_nm[0], s->rows, &first, &end))
-        return;
-    for (uint32_t row = first; row < end; row++)
-        visit_row(s, d, row, visit, context);
+    return ours && distance < d->to_nm ? square : -1;
 }
 
 /* Sums of whole numbers: exact, in whatever order the slots are. */
@@ -142,48 +127,24 @@ static void add_pixel(const edx_scene *scene, uint32_t pixel, double *spectrum)
     edx_scene_row row = edx_scene_row_at(scene, pixel);
 
     for (uint32_t i = 0; i < row.n; i++) {
-        uint32_t place = row.keys[i] >> EDX_ROW_CHANNEL_BITS;
-        spectrum[row.keys[i] & EDX_ROW_CHANNEL] += (double)((uint32_t)row.digits[i] << 8 * place);
+        uint32_t key = row.keys[i], place = key >> EDX_ROW_CHANNEL_BITS;
+        if (place == 0) /* most are */
+            spectrum[key] += (double)(int)row.digits[i];
+        else
+            spectrum[key & EDX_ROW_CHANNEL] += (double)((uint32_t)row.digits[i] << 8 * place);
     }
 }
 
 /* ---- rings ---- */
 
-typedef struct collecting {
-    edx_ring_store *store;
-    double width_nm;
-    double *mean, *square;
-    uint32_t m;
-} collecting;
-
-static void take_member(void *context, uint32_t pixel, double square)
-{
-    collecting *c = context;
-    double distance = sqrt(square);
-    uint32_t ring = (uint32_t)(distance / c->width_nm);
-
-    if (ring >= c->m) /* the quotient was rounded up */
-        ring = c->m - 1;
-    c->store->members[c->store->n++] = (member){pixel, ring};
-    c->store->pixels[ring]++;
-    c->mean[ring] += distance;
-    c->square[ring] += square;
-}
-
-static void count_member(void *context, uint32_t pixel, double square)
-{
-    size_t *n = context;
-
-    (void)pixel;
-    (void)square;
-    (*n)++;
-}
-
+/* A bound: all pixels of the square round the disc. */
 static edx_status make_room_for_members(edx_ring_store *s, const disc *d, edx_error *err)
 {
-    size_t n = 0;
+    uint32_t rows[2] = {0}, cols[2] = {0};
 
-    visit_disc(s, d, count_member, &n);
+    (void)range_of(d->centre_nm[0], d->to_nm, s->step_nm[0], s->rows, &rows[0], &rows[1]);
+    (void)range_of(d->centre_nm[1], d->to_nm, s->step_nm[1], s->cols, &cols[0], &cols[1]);
+    size_t n = (size_t)(rows[1] - rows[0]) * (cols[1] - cols[0]);
     if (n <= s->members_room)
         return EDX_OK;
     free(s->members);
@@ -195,15 +156,51 @@ static edx_status make_room_for_members(edx_ring_store *s, const disc *d, edx_er
     return EDX_OK;
 }
 
+static void take_member(edx_ring_store *s, double width_nm, uint32_t pixel, double square)
+{
+    double distance = sqrt(square), *mean = s->values + s->m;
+    uint32_t ring = (uint32_t)(distance / width_nm);
+
+    if (ring >= s->m) /* the quotient was rounded up */
+        ring = s->m - 1;
+    s->members[s->n++] = (member){pixel, ring, square};
+    s->pixels[ring]++;
+    mean[ring] += distance;
+    mean[s->m + ring] += square;
+    if (distance < s->nearest[ring])
+        s->nearest[ring] = distance;
+    if (distance > s->farthest[ring])
+        s->farthest[ring] = distance;
+}
+
+static void take_members(edx_ring_store *s, const disc *d, double width_nm)
+{
+    uint32_t rows[2], cols[2];
+
+    if (!range_of(d->centre_nm[0], d->to_nm, s->step_nm[0], s->rows, &rows[0], &rows[1]) ||
+        !range_of(d->centre_nm[1], d->to_nm, s->step_nm[1], s->cols, &cols[0], &cols[1]))
+        return;
+    for (uint32_t row = rows[0]; row < rows[1]; row++)
+        for (uint32_t col = cols[0]; col < cols[1]; col++) {
+            double square = square_of(s, d, row, col);
+            if (square >= 0)
+                take_member(s, width_nm, row * s->cols + col, square);
+        }
+}
+
 static void find_members(edx_ring_store *s, const disc *d, double width_nm, uint32_t m)
 {
     double *middle = s->values, *mean = middle + m, *square = mean + m;
-    collecting c = {s, width_nm, mean, square, m};
 
     s->n = 0;
+    s->m = m;
     memset(s->pixels, 0, sizeof *s->pixels * m);
     memset(mean, 0, sizeof *mean * 2 * m);
-    visit_disc(s, d, take_member, &c);
+    for (uint32_t i = 0; i < m; i++) {
+        s->nearest[i] = INFINITY;
+        s->farthest[i] = -INFINITY;
+    }
+    take_members(s, d, width_nm);
     for (uint32_t i = 0; i < m; i++) {
         middle[i] = (i + 0.5) * width_nm;
         mean[i] = s->pixels[i] > 0 ? mean[i] / s->pixels[i] : middle[i];
@@ -266,7 +263,7 @@ edx_status edx_rings_collect(edx_ring_store *store, const edx_sparse *counts,
     assert(groups == 0 || edx_sparse_shape_of(counts)->folds == groups);
     if (status != EDX_OK)
         return status;
-    disc d = {{centre_nm[0], centre_nm[1]}, 0, m * width_nm, owner, id};
+    disc d = {{centre_nm[0], centre_nm[1]}, m * width_nm, owner, id};
     status = make_room(s, m, err);
     if (status == EDX_OK)
         status = make_room_for_members(s, &d, err);
@@ -287,36 +284,51 @@ edx_status edx_rings_collect(edx_ring_store *store, const edx_sparse *counts,
 
 /* ---- zones ---- */
 
-typedef struct summing {
-    const edx_scene *scene;
-    double *spectrum;
-    edx_ring_zone zone;
-} summing;
-
-static void sum_pixel(void *context, uint32_t pixel, double square)
+static bool is_within(double distance, double from_nm, double to_nm)
 {
-    summing *s = context;
-
-    add_pixel(s->scene, pixel, s->spectrum);
-    s->zone.pixels++;
-    s->zone.mean_nm += sqrt(square);
-    s->zone.square_nm2 += square;
+    return distance >= from_nm && distance < to_nm;
 }
 
-edx_ring_zone edx_rings_zone(const edx_ring_store *store, const edx_sparse *counts,
-                             const double centre_nm[2], double from_nm, double to_nm,
-                             const uint32_t *owner, uint32_t id, double *spectrum)
+static bool is_whole(const edx_ring_store *s, uint32_t ring, double from_nm, double to_nm)
 {
-    disc d = {{centre_nm[0], centre_nm[1]}, from_nm, to_nm, owner, id};
-    summing s = {edx_sparse_total(counts), spectrum, {0}};
+    return is_within(s->nearest[ring], from_nm, to_nm) &&
+           is_within(s->farthest[ring], from_nm, to_nm);
+}
+
+/* Adds the rings that are in the zone as a whole: sums are exact. */
+static void add_rings(const edx_ring_store *s, double from_nm, double to_nm, double *spectrum)
+{
+    for (uint32_t i = 0; i < s->m; i++) {
+        const double *ring = spectra_of(s, s->m) + (size_t)i * s->channels;
+        for (uint32_t c = 0; is_whole(s, i, from_nm, to_nm) && c < s->channels; c++)
+            spectrum[c] += ring[c];
+    }
+}
+
+edx_ring_zone edx_rings_zone(const edx_ring_store *store, const edx_sparse *counts, double from_nm,
+                             double to_nm, double *spectrum)
+{
+    const edx_ring_store *s = store;
+    edx_ring_zone zone = {0};
     double middle = (from_nm + to_nm) / 2;
 
-    memset(spectrum, 0, sizeof *spectrum * store->channels);
-    visit_disc(store, &d, sum_pixel, &s);
-    edx_pool_sum(edx_sparse_pool(counts), EDX_F8, spectrum, store->channels);
-    if (s.zone.pixels == 0)
+    memset(spectrum, 0, sizeof *spectrum * s->channels);
+    for (size_t i = 0; i < s->n; i++) {
+        const member *one = &s->members[i];
+        double distance = sqrt(one->square);
+        if (!is_within(distance, from_nm, to_nm))
+            continue;
+        if (!is_whole(s, one->ring, from_nm, to_nm))
+            add_pixel(edx_sparse_total(counts), one->pixel, spectrum);
+        zone.pixels++;
+        zone.mean_nm += distance;
+        zone.square_nm2 += one->square;
+    }
+    edx_pool_sum(edx_sparse_pool(counts), EDX_F8, spectrum, s->channels);
+    add_rings(s, from_nm, to_nm, spectrum);
+    if (zone.pixels == 0)
         return (edx_ring_zone){0, middle, middle * middle};
-    s.zone.mean_nm /= s.zone.pixels;
-    s.zone.square_nm2 /= s.zone.pixels;
-    return s.zone;
+    zone.mean_nm /= zone.pixels;
+    zone.square_nm2 /= zone.pixels;
+    return zone;
 }

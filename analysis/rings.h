@@ -48,9 +48,9 @@ typedef struct edx_ring_zone {
     double mean_nm, square_nm2; /* of their distance; its middle where there is none */
 } edx_ring_zone;
 
-/* The spectrum [E] of the pixels, chosen in the same way, whose distance is in [from_nm, to_nm). */
-edx_ring_zone edx_rings_zone(const edx_ring_store *store, const edx_sparse *counts,
-                             const double centre_nm[2], double from_nm, double to_nm,
-                             const uint32_t *owner, uint32_t id, double *spectrum);
+/* The spectrum [E] of those pixels of the last edx_rings_collect, of the same counts, whose
+ * distance is in [from_nm, to_nm); the rings reach as far. */
+edx_ring_zone edx_rings_zone(const edx_ring_store *store, const edx_sparse *counts, double from_nm,
+                             double to_nm, double *spectrum);
 
 #endif

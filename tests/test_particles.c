@@ -205,7 +205,7 @@ static void check_rings(edx_ring_store *store, const edx_sparse *s, edx_random *
     }
     double spectrum[E];
     expected_ring r = expect_ring(centre, 0.4 * reach, reach, owners, id);
-    edx_ring_zone zone = edx_rings_zone(store, s, centre, 0.4 * reach, reach, owners, id, spectrum);
+    edx_ring_zone zone = edx_rings_zone(store, s, 0.4 * reach, reach, spectrum);
     assert_int_equal(zone.pixels, r.pixels);
     assert_near(zone.square_nm2, r.pixels ? r.square / r.pixels : 0.49 * reach * reach, 1e-12,
                 "square of a zone");
