@@ -183,25 +183,25 @@ class Scene:
 
 
 class Fake:
-    """Publishes on one random port, answers on another; use as a context."""
+    """Publishes on one random port (or at the endpoint publish), answers on another; use as a context."""
 
-    def __init__(self, scene, topics=None, answer=None, period=0.25):
+    def __init__(self, scene, topics=None, answer=None, period=0.25, publish="tcp://127.0.0.1:*"):
         self.scene, self.period, self.answer = scene, period, answer or (lambda r: {"ok": True})
         self.topics = topics or ["edx.status"] + scene.results()
         self.context = zmq.Context()
         self.publish = self.context.socket(zmq.XPUB)
         self.publish.setsockopt(zmq.XPUB_VERBOSE, 1)
         self.control = self.context.socket(zmq.ROUTER)
-        self.endpoint = self.bind(self.publish)
-        self.control_endpoint = self.bind(self.control)
+        self.endpoint = self.bind(self.publish, publish)
+        self.control_endpoint = self.bind(self.control, "tcp://127.0.0.1:*")
         self.requests, self.stopping, self.quiet, self.due = [], False, False, 0.0
         self.sent, self.published = {}, scene.t
         self.thread = threading.Thread(target=self.serve, daemon=True)
 
     @staticmethod
-    def bind(socket):
+    def bind(socket, endpoint):
         socket.setsockopt(zmq.LINGER, 0)
-        socket.bind("tcp://127.0.0.1:*")
+        socket.bind(endpoint)
         return socket.getsockopt(zmq.LAST_ENDPOINT).decode()
 
     def send(self, topic):
@@ -245,7 +245,7 @@ class Fake:
 
     def __exit__(self, *_):
         self.stopping = True
-        self.thread.join(5)
+        self.thread.join(60)
         self.context.destroy(linger=0)
 
 
@@ -253,7 +253,7 @@ def program(name):
     return os.path.join(os.environ["EDX_BUILDDIR"], name)
 
 
-def run(name, *args, timeout=20, **more):
+def run(name, *args, timeout=90, **more):
     """Runs a program to its end; returns exit code, standard output, standard error."""
     done = subprocess.run([program(name), *args], capture_output=True, text=True, timeout=timeout,
                           stdin=subprocess.DEVNULL, **more)

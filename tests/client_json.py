@@ -3,6 +3,7 @@ import json
 import os
 import signal
 import subprocess
+import tempfile
 import time
 
 from client_fake import Fake, Scene, plain, program, run
@@ -54,7 +55,7 @@ def silence_fails_in_time():
         code, out, err = run("edxmon", "--endpoint", fake.endpoint, "--json", "--timeout", "0.7")
         assert code == 1 and out == "", (code, out)
         assert "nothing came within 0.7 s: is edxd running?" in err and err.count("\n") == 1, err
-        assert 0.6 < time.monotonic() - start < 5
+        assert 0.6 < time.monotonic() - start < 30
 
 
 def start(endpoint, **more):
@@ -68,7 +69,7 @@ def signals_end_it():
             process = start(fake.endpoint)
             assert process.stdout.readline()
             process.send_signal(number)
-            _, err = process.communicate(timeout=5)
+            _, err = process.communicate(timeout=60)
             assert (process.returncode, err) == (0, ""), (process.returncode, err)
 
 
@@ -77,7 +78,7 @@ def a_reader_that_leaves_ends_it():
         process = start(fake.endpoint)
         assert process.stdout.readline()
         process.stdout.close()
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0
         assert process.stderr.read() == ""
         process.stderr.close()
 
@@ -87,39 +88,28 @@ def a_full_disk_is_an_error():
         return
     with Fake(Scene(), period=0.05) as fake, open("/dev/full", "w") as full:
         done = subprocess.run([program("edxmon"), "--endpoint", fake.endpoint, "--json"],
-                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=10)
+                              stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
         assert done.returncode == 1 and "No space left" in done.stderr, done.stderr
 
 
 def it_comes_back_after_the_daemon():
-    with Fake(Scene(), period=0.05) as fake:
+    with tempfile.TemporaryDirectory(prefix="edx-json-") as folder:
+        it_comes_back(f"ipc://{folder}/publish")
+
+
+def it_comes_back(place):
+    with Fake(Scene(), period=0.05, publish=place) as fake:
         process = start(fake.endpoint)
         assert process.stdout.readline()
-        port = fake.endpoint
-    # the same port, a new daemon
-    again = Fake.__new__(Fake)
-    original, Fake.bind = Fake.bind, staticmethod(lambda socket: rebind(socket, port))
-    try:
-        again.__init__(Scene(acq="second"), period=0.05)
-    finally:
-        Fake.bind = original
-    with again:
-        end = time.monotonic() + 10
+    with Fake(Scene(acq="second"), period=0.05, publish=place):
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             if json.loads(process.stdout.readline())["acq"] == "second":
                 break
         else:
             raise AssertionError("it did not connect again")
         process.terminate()
-        process.communicate(timeout=5)
-
-
-def rebind(socket, endpoint):
-    """The publisher goes where it was, the second socket anywhere."""
-    socket.setsockopt(17, 0)
-    rebind.calls = getattr(rebind, "calls", 0) + 1
-    socket.bind(endpoint if rebind.calls == 1 else "tcp://127.0.0.1:*")
-    return socket.getsockopt(32).decode()
+        process.communicate(timeout=60)
 
 
 if __name__ == "__main__":

@@ -74,7 +74,7 @@ def shown_levels(picture, depth):
 
 
 def picture(fake, *args):
-    code, out, err = run("edxmon", "--endpoint", fake.endpoint, "--once", "--timeout", "10", *args)
+    code, out, err = run("edxmon", "--endpoint", fake.endpoint, "--once", "--timeout", "60", *args)
     assert (code, err) == (0, ""), (code, err)
     return out
 

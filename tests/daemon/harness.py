@@ -4,9 +4,10 @@ import atexit
 import ctypes
 import os
 import shutil
+import re
 import signal
-import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -17,7 +18,7 @@ import zmq
 
 BUILD = os.environ.get("EDX_BUILDDIR", ".")
 DATA = os.environ.get("EDX_DATA", "")
-WAIT = 20  # seconds until a test gives up
+WAIT = 90  # seconds until a test gives up
 
 _context = zmq.Context()
 _running = []
@@ -35,6 +36,42 @@ def sanitized():
     with open(program("edxd"), "rb") as f:
         text = f.read()
     return b"__asan_init" in text or b"__tsan_init" in text
+
+
+_BURSTS = """
+import sys, time
+wall = cpu = 0
+while True:
+    w, c = time.perf_counter(), time.thread_time()
+    while time.thread_time() - c < 0.002:
+        pass
+    wall, cpu = wall + time.perf_counter() - w, cpu + time.thread_time() - c
+    print(wall / cpu, flush=True)
+    time.sleep(0.02)
+"""
+
+
+class Contention:
+    """How much longer than on a machine of its own a process takes, whose work is as steady as can be.
+
+    A goal in seconds times .factor() holds on a machine that others use, too."""
+
+    def __enter__(self):
+        self.said = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen([sys.executable, "-c", _BURSTS], stdout=self.said,
+                                        stdin=subprocess.DEVNULL, preexec_fn=_die_with_parent)
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        self.said.close()
+
+    def factor(self):
+        """Since the beginning; 1: nobody else is there."""
+        self.said.seek(0)
+        lines = self.said.read().split("\n")[:-1]
+        return max(1.0, float(lines[-1])) if lines else 1.0
 
 
 def seed():
@@ -161,18 +198,14 @@ def recorded(path, topic):
 # ---- the daemon ----
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 def _die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 class Daemon:
-    """edxd with its sockets in a folder of its own. Also a context manager that kills it."""
+    """edxd with its sockets in a folder of its own. Also a context manager that kills it.
+
+    tcp: at ports that libzmq finds when it binds; a port that is chosen before somebody else may take."""
 
     def __init__(self, pattern="pull", bind=True, tcp=False, dir=None, start=True, keys=None,
                  binary="edxd", **config):
@@ -180,18 +213,18 @@ class Daemon:
         self.dir = dir or tempfile.mkdtemp(prefix="edx-daemon-")
         self.own_dir = dir is None
         self.runs = os.path.join(self.dir, "runs")
-        self.pattern, self.bind = pattern, bind
+        self.pattern, self.bind, self.tcp = pattern, bind, tcp
+        self.keys = keys  # (public, secret, edxd's public) of whoever talks to it, or None
+        self.sockets = []
         names = ("ingest", "publish", "control")
-        self.endpoint = {n: f"tcp://127.0.0.1:{free_port()}" if tcp else f"ipc://{self.dir}/{n}"
-                         for n in names}
+        self.endpoint = {n: "tcp://127.0.0.1:*" if tcp else f"ipc://{self.dir}/{n}" for n in names}
+        self.bound = self.bind_first() if tcp and not bind else None
         self.config = {f"{n}.endpoint": self.endpoint[n] for n in names}
         self.config.update({"ingest.pattern": pattern, "ingest.bind": str(bind).lower(),
                             "output.dir": self.runs, "output.sync": "none",
                             "limits.min_free_GB": 0})
         self.config.update({k.replace("__", "."): v for k, v in config.items()})
-        self.keys = keys  # (public, secret, edxd's public) of whoever talks to it, or None
         self.process = None
-        self.sockets = []
         self.log_path = os.path.join(self.dir, "log")
         _running.append(self)
         if start:
@@ -202,12 +235,32 @@ class Daemon:
 
     def start(self, wait=True):
         with open(self.log_path, "ab") as log:
+            before = log.tell()
             self.process = subprocess.Popen([program(self.binary), *self.args()], stderr=log,
                                             stdin=subprocess.DEVNULL, env=self.environment,
                                             preexec_fn=_die_with_parent)
+        if self.tcp:
+            self.read_ports(before)
         if wait:
             self.request(cmd="status")
         return self
+
+    def bind_first(self):
+        """The instrument's socket, where edxd is to connect."""
+        s = self.socket(Instrument.KINDS[self.pattern])
+        s.bind(self.endpoint["ingest"])
+        self.endpoint["ingest"] = s.getsockopt(zmq.LAST_ENDPOINT).decode()
+        return s
+
+    def read_ports(self, before):
+        """Where it listens, as its log says behind what stood there before."""
+        deadline = time.monotonic() + WAIT
+        ready = re.compile("ready: frames from (.*), results on (.*), control on (.*)")
+        while not (said := ready.search(self.log(before))):
+            if not self.alive() or time.monotonic() > deadline:
+                raise TimeoutError(f"edxd does not listen\n{self.log()}")
+            time.sleep(0.01)
+        self.endpoint = dict(zip(("ingest", "publish", "control"), said.groups()))
 
     def __enter__(self):
         return self
@@ -238,9 +291,10 @@ class Daemon:
         self.process = None
         return code
 
-    def log(self):
-        with open(self.log_path, errors="replace") as f:
-            return f.read()
+    def log(self, first=0):
+        with open(self.log_path, "rb") as f:
+            f.seek(first)
+            return f.read().decode(errors="replace")
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
@@ -349,13 +403,14 @@ class Instrument:
 
     def __init__(self, daemon):
         self.daemon = daemon
-        self.socket = daemon.socket(self.KINDS[daemon.pattern])
+        self.socket = daemon.bound or daemon.socket(self.KINDS[daemon.pattern])
         self.socket.setsockopt(zmq.SNDHWM, 0)
         self.socket.setsockopt(zmq.SNDTIMEO, WAIT * 1000)
         if daemon.bind:
             self.socket.connect(daemon.endpoint["ingest"])
-        else:
+        elif not daemon.bound:
             self.socket.bind(daemon.endpoint["ingest"])
+        daemon.bound = None
         if daemon.pattern == "sub":
             assert self.socket.poll(WAIT * 1000), "no subscription\n" + daemon.log()
             assert self.socket.recv() == b"\1"
