@@ -366,6 +366,7 @@ static edx_status stream(session *s, edx_error *err)
     if (status == EDX_OK || stopped)
         status = send_end(s, done, stopped, err);
     edx_progress_clear(&s->progress);
+    stopped = edx_stop_asked(s->stop) > 0;
     if (stopped && status == EDX_E_IO && s->args->sender.pattern == EDX_SENDER_PUSH) {
         notice(&s->progress, err->text);
         status = EDX_OK;
