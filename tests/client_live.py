@@ -75,7 +75,7 @@ class Terminal:
             if not data:
                 return
 
-    def wait_for(self, wanted, seconds=20):
+    def wait_for(self, wanted, seconds=60):
         """Until the text is (or, with a leading '!', is no longer) on the screen."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
@@ -93,7 +93,7 @@ class Terminal:
             self.press(how)
         else:
             os.kill(self.pid, how)
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while time.monotonic() < end:
             self.read(0.1)
             pid, status = os.waitpid(self.pid, os.WNOHANG)
@@ -202,12 +202,13 @@ def history_goes_back_and_forth():
         t.press("[")
         t.wait_for("history: frame: no edx.maps is kept at or before that frame")
         t.press("l")
-        t.wait_for("live")
+        t.wait_for("!HISTORY")
         t.wait_for("(n = 33)")
-        t.press("[")
-        t.wait_for("HISTORY frame 31")
-        t.press("]")
-        t.wait_for("live")
+        t.press("[[")  # the second before there is an answer to the first
+        t.wait_for("HISTORY frame 30")
+        t.press("]]")
+        t.wait_for("!HISTORY")
+        t.wait_for("(n = 33)")
         assert t.leave("q") == 0
 
 
@@ -227,12 +228,19 @@ def sizes_change():
 def silence_is_shown():
     with Fake(Scene()) as fake, Terminal("--endpoint", fake.endpoint) as t:
         t.wait_for("forecast")
-        fake.quiet = True
-        start = time.monotonic()
-        t.wait_for("STALE 2 s")
-        assert time.monotonic() - start < 4
+        said = []
+        while not said or said[-1] >= 4 and len(said) < 5:  # a machine that others use may be late
+            fake.quiet = False
+            t.wait_for("!STALE")
+            fake.quiet = True
+            start = time.monotonic()
+            t.wait_for("STALE")
+            said.append(time.monotonic() - start)
+            first = int(re.search(r"STALE (\d+) s", t.text())[1])
+            assert 2 <= first <= time.monotonic() - start + 1, (first, said)
+        assert said[-1] < 4, said
         t.wait_for("!forecast")
-        t.wait_for("STALE 3 s")
+        t.wait_for(f"STALE {first + 1} s")
         fake.quiet = False
         t.wait_for("live")
         t.wait_for("forecast")

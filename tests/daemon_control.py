@@ -11,7 +11,7 @@ import numpy as np
 import zmq
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "daemon"))
-from harness import (WAIT, Daemon, array, begin, dense, end, random_counts, recorded,  # noqa: E402
+from harness import (WAIT, Contention, Daemon, array, begin, dense, end, random_counts, recorded,  # noqa: E402
                      rng_of, seed, unpack)
 
 RNG = rng_of(seed())
@@ -336,19 +336,16 @@ class Subscribers(Live):
         sub.receive()
         frames = random_counts(RNG, 1, (64, 64, 256))
         self.i.send(begin(shape=(64, 64, 256)))
-        at, gaps, n = time.monotonic(), [], 0
-        until = at + 6
-        while at < until:
-            if n < 60:
-                self.i.send(dense(frames[0], n))
-                n += 1
-            topic, body = sub.receive()
-            self.assertEqual(topic, "edx.status")
-            self.assertLessEqual(STATUS - {"drift_nm"}, set(body))
-            now = time.monotonic()
-            gaps.append(now - at)
-            at = now
-        self.assertLess(max(gaps), 1.0)
+        sent, until = [], time.monotonic() + 6
+        with Contention() as others:
+            while time.monotonic() < until:
+                if len(sent) < 60:
+                    self.i.send(dense(frames[0], len(sent)))
+                topic, body = sub.receive()
+                self.assertEqual(topic, "edx.status")
+                self.assertLessEqual(STATUS - {"drift_nm"}, set(body))
+                sent.append(body["t"])
+            self.assertLess(np.diff(sent).max(), others.factor())
 
     def test_late_subscriber_gets_the_last_of_each(self):
         self.run_frames()
@@ -356,10 +353,10 @@ class Subscribers(Live):
         self.d.wait(state="finished")
         time.sleep(0.3)
         got, sub = {}, self.d.subscribe()
-        deadline = time.monotonic() + 3
+        deadline = time.monotonic() + WAIT
         while not {"edx.status", "edx.spectrum", "edx.alarm"} <= set(got):
             self.assertLess(time.monotonic(), deadline)
-            topic, body = sub.receive(3)
+            topic, body = sub.receive()
             got[topic] = body
         self.assertEqual((got["edx.spectrum"]["frames"], got["edx.spectrum"]["acq"]), (4, "run"))
         last = self.d.status()["last"]
@@ -373,10 +370,11 @@ class Subscribers(Live):
         self.i.send(end(messages=4))
         self.d.wait(state="finished")
         times = []
-        while got := sub.receive(0.5):
-            times.append(got[1]["t"])
+        deadline = time.monotonic() + WAIT
+        while got := sub.receive(0.5) or self.d.status()["last"]["edx.spectrum"] not in times[-1:]:
+            self.assertLess(time.monotonic(), deadline)
+            times += [got[1]["t"]] if got is not True else []
         self.assertEqual(times, sorted(times))
-        self.assertEqual(self.d.status()["last"]["edx.spectrum"], times[-1])
 
     def test_a_huge_subscription_costs_no_memory(self):
         self.d.status()
@@ -414,8 +412,9 @@ class Subscribers(Live):
             slow.connect(self.d.endpoint["publish"])
         time.sleep(0.3)
         before = self.d.resident()
-        watched = self.feed(150, "watched", frame)
-        self.assertLess(watched, 3 * alone + 1)
+        with Contention() as others:
+            watched = self.feed(150, "watched", frame)
+            self.assertLess(watched, (3 * alone + 1) * others.factor())
         self.assertLess(self.d.resident() - before, 200 << 20)
         self.d.subscribe("edx.spectrum").until(lambda _, b: b["acq"] == "watched"
                                                and b["frames"] == 150)

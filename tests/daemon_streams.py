@@ -382,8 +382,9 @@ class Stall(Stream):
         self.i.send(begin())
         self.i.send(end(messages=0))
         self.d.wait(state="finished")
+        before = len(self.d.log())  # on a slow machine it may stall before its end has come
         time.sleep(2)
-        self.assertNotIn("stalled", self.d.log())
+        self.assertNotIn("stalled", self.d.log()[before:])
 
     def test_after_a_restart_too(self):
         self.i.send(begin())

@@ -12,7 +12,7 @@ import numpy as np
 import zmq
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "daemon"))
-from harness import (Daemon, begin, dense, end, events, program, random_counts,  # noqa: E402
+from harness import (Contention, Daemon, begin, dense, end, events, program, random_counts,  # noqa: E402
                      recording, rng_of, sanitized, seed)
 
 RNG = rng_of(seed())
@@ -84,12 +84,14 @@ class Clients(unittest.TestCase):
             before = d.resident()
             readers = self.crowd(d)
             self.latency(i, sub, 50, frames[50:60])
-            crowded = self.latency(i, sub, 60, frames[60:100])
+            with Contention() as others:
+                crowded = self.latency(i, sub, 60, frames[60:100])
+                factor = others.factor()
             self.latency(i, sub, 100, frames[100:])
             more = d.resident() - before
             print(f"median {alone:.1f} ms alone, {crowded:.1f} ms with 20 that never read and 200 that "
                   f"do: {crowded / alone:.2f}; {more >> 20} MB more", flush=True)
-            self.assertLess(crowded, 3 * alone + 50)  # of a machine that others use, too
+            self.assertLess(crowded, (3 * alone + 50) * factor)
             d.wait(frames=150, lost=0)
             for s in readers:
                 self.assertIsNotNone(s.receive())

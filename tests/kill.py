@@ -292,7 +292,7 @@ class Kill(unittest.TestCase):
         pub.linger = 0
         pub.bind(self.end("in"))
         self.start_edxd("sub")
-        self.assertTrue(pub.poll(10000))
+        self.assertTrue(pub.poll(60000))
         for i, message in enumerate(frames):
             if i % 10 == 0:
                 pub.send_multipart(begin)
@@ -311,7 +311,7 @@ class Kill(unittest.TestCase):
         pub.close()
 
     def wait_finished(self):
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.ask("status")["state"] != "finished":
             self.assertLess(time.monotonic(), deadline, "the end did not arrive")
             time.sleep(0.05)

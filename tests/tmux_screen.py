@@ -47,16 +47,16 @@ class Tmux(unittest.TestCase):
 
     def tmux(self, *args):
         return subprocess.run(["tmux", "-u", "-L", self.server, "-f", os.devnull, *args], check=True,
-                              stdout=subprocess.PIPE, timeout=20).stdout.decode()
+                              stdout=subprocess.PIPE, timeout=60).stdout.decode()
 
     def once(self, depth, cols, rows, page):
         return subprocess.run([program("edxmon"), "--endpoint", self.d.endpoint["publish"], "--once", "--view",
                                page, "--size", f"{cols}x{rows}", "--colour", depth], check=True,
-                              stdout=subprocess.PIPE, timeout=20).stdout.decode()
+                              stdout=subprocess.PIPE, timeout=60).stdout.decode()
 
     def capture(self, name, wanted, colours):
         """The pane once it shows what is wanted; with colours, escape sequences and trailing blanks stay."""
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         text = ""
         while time.monotonic() < until and not all(w in text for w in wanted):
             time.sleep(0.2)

@@ -20,4 +20,4 @@ for chromium in "${EDX_CHROMIUM:-}" /usr/bin/chromium /usr/bin/chromium-browser 
     [ -x "$chromium" ] && break
 done
 [ -x "$chromium" ] || skip "no chromium: apt-get install chromium"
-EDX_CHROMIUM=$chromium exec timeout 420 node "$top/tests/web_page.mjs"
+EDX_CHROMIUM=$chromium exec timeout 900 node "$top/tests/web_page.mjs"

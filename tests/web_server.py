@@ -17,7 +17,7 @@ import zmq
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from web_client import Browser, Closed, Publisher, Quantised, Server  # noqa: E402
-from harness import (WAIT, Daemon, array, begin, dense, program, random_counts,  # noqa: E402
+from harness import (WAIT, Contention, Daemon, array, begin, dense, program, random_counts,  # noqa: E402
                      rng_of, sanitized, seed)
 
 RNG = rng_of(seed())
@@ -250,13 +250,14 @@ class Results(unittest.TestCase):
         late = self.s.browser()
         late.until(lambda: late.links)
         self.assertEqual((late.hello["control"], late.links[0]["connected"]), (True, True))
-        killed = time.monotonic()
-        self.d.kill()
-        b.until(lambda: not b.links[-1]["connected"])
-        self.assertLess(time.monotonic() - killed, 4.5 * SLOW)
+        with Contention() as others:
+            killed = time.monotonic()
+            self.d.kill()
+            b.until(lambda: not b.links[-1]["connected"])
+            self.assertLess(time.monotonic() - killed, 3 + 1.5 * SLOW * others.factor())
         self.assertGreater(b.links[-1]["age_s"], 2.9)
         b.until(lambda: not b.links[-1]["control"])
-        reply = b.answer(5, cmd="status", timeout=15)
+        reply = b.answer(5, cmd="status")
         self.assertFalse(reply["ok"])
         self.d.start()
         b.until(lambda: b.links[-1]["connected"] and b.links[-1]["control"])
@@ -268,7 +269,7 @@ class Results(unittest.TestCase):
         time.sleep(1)
         for _ in range(2):  # the second comes when nobody has looked for a while
             b = self.s.browser()
-            b.first("edx.spectrum", lambda body: body["frames"] == 1, 5 * SLOW)
+            b.first("edx.spectrum", lambda body: body["frames"] == 1)
             b.close()
             time.sleep(0.3)
 
@@ -425,7 +426,7 @@ class Control(unittest.TestCase):
         """A stop that nobody took is not carried out by the next daemon."""
         self.d.kill()
         self.b.until(lambda: not self.b.links[-1]["connected"])
-        self.assertFalse(self.b.answer(1, TOKEN, cmd="stop", timeout=15)["ok"])
+        self.assertFalse(self.b.answer(1, TOKEN, cmd="stop")["ok"])
         self.d.start()
         self.b.until(lambda: self.b.links[-1]["connected"] and self.b.links[-1]["control"])
         time.sleep(0.5)
@@ -450,6 +451,9 @@ class Load(Web):
         super().setUp()
         self.p.wait()
         self.stop = threading.Event()
+        self.published = 0
+        self.others = Contention().__enter__()
+        self.addCleanup(self.others.__exit__)
 
     def publish_maps(self, period, size, planes):
         """Noisy maps, in a thread of their own, and a status."""
@@ -462,6 +466,7 @@ class Load(Web):
                 if n % 10 == 0:
                     self.p.publish("edx.status", n=n)
                 n += 1
+                self.published = n
 
         thread = threading.Thread(target=publish)
         thread.start()
@@ -485,7 +490,7 @@ class Load(Web):
             print(f"{rate / 1e3:.0f} kB/s: messages of {b.largest / 1e3:.0f} kB, {len(ages)} maps, "
                   f"age p50 {np.median(ages):.2f} s, p95 {p95:.2f} s", flush=True)
             self.assertGreater(len(ages), 4)
-            self.assertLess(p95, goal * SLOW)
+            self.assertLess(p95, goal * SLOW * self.others.factor())
             b.close()
 
     def test_stopped_browsers_are_closed_and_slow_nobody_down(self):
@@ -500,7 +505,7 @@ class Load(Web):
 
         def freeze():
             try:
-                frozen.run(20)
+                frozen.run(WAIT)
             except Closed:
                 closed.append(time.monotonic() - start)
 
@@ -511,13 +516,14 @@ class Load(Web):
         good[0].run(10)
         for t in threads:
             t.join()
-        growth = self.s.resident() - before
-        self.assertEqual(self.established(), 20)
+        growth, published = self.s.resident() - before, self.published
+        factor = self.others.factor()
+        self.assertGreaterEqual(self.established(), 18)
         for b in good:
-            self.assertGreater(len(b.results), 50)
+            self.assertGreater(len(b.results), published / 2 / factor)
             b.close()
         ages = self.ages(good[0], 3)
-        while self.established() and time.monotonic() - start < 20:
+        while self.established() and time.monotonic() - start < WAIT:
             time.sleep(0.1)
         deaf_s = time.monotonic() - start
         last.join()
@@ -525,12 +531,13 @@ class Load(Web):
         print(f"18 well browsers: {len(good[0].results)} messages of {good[0].largest / 1e3:.0f} kB each, "
               f"age p50 {1e3 * np.median(ages):.0f} ms, p95 {1e3 * np.percentile(ages, 95):.0f} ms; "
               f"edxweb grew by {growth / 1e6:.1f} MB; closed: without acknowledgement after "
-              f"{frozen_s:.1f} s, without reading after {deaf_s:.1f} s", flush=True)
-        self.assertLess(max(frozen_s, deaf_s), 15)
+              f"{frozen_s:.1f} s, without reading after {deaf_s:.1f} s; a machine of its own would be "
+              f"{factor:.1f} times as quick", flush=True)
+        self.assertLess(max(frozen_s, deaf_s), 10 + 5 * self.others.factor())
         self.assertGreater(min(frozen_s, deaf_s), 10)
         if not sanitized():
             self.assertLess(growth, 20e6)
-        self.assertLess(np.percentile(ages, 95), 0.25 * SLOW)
+        self.assertLess(np.percentile(ages, 95), 0.25 * SLOW * factor)
 
     def established(self):
         """Connections that edxweb holds."""
@@ -568,6 +575,11 @@ class Load(Web):
 class Simulated(unittest.TestCase):
     """Twenty browsers, one of them stopped, before a real edxd and edxsim."""
 
+    @staticmethod
+    def watch(b):
+        b.run(4)
+        b.first("edx.maps")
+
     def latency(self, browsers):
         with Daemon(pattern="sub", bind=False) as d:
             s = Server(d.endpoint["publish"], d.endpoint["control"])
@@ -577,7 +589,7 @@ class Simulated(unittest.TestCase):
             try:
                 all_of = [s.browser(receive_buffer=4096 if k == 0 else None, light=True)
                           for k in range(browsers)]
-                threads = [threading.Thread(target=b.run, args=(4,)) for b in all_of[1:]]
+                threads = [threading.Thread(target=self.watch, args=(b,)) for b in all_of[1:]]
                 for t in threads:
                     t.start()
                 status = d.wait(frames=40)
@@ -592,9 +604,11 @@ class Simulated(unittest.TestCase):
                 s.close()
 
     def test_edxd_does_not_notice(self):
-        alone, crowd = self.latency(0), self.latency(20)
+        with Contention() as others:
+            alone, crowd = self.latency(0), self.latency(20)
+            factor = others.factor()
         print(f"latency of edxd, alone: {alone}; twenty browsers: {crowd}", flush=True)
-        self.assertLess(crowd["p50"], 2 * alone["p50"] + 50 * SLOW)
+        self.assertLess(crowd["p50"], (2 * alone["p50"] + 50 * SLOW) * factor)
 
 
 # ---- the program ----
