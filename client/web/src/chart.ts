@@ -16,6 +16,8 @@ export interface Data {
     curves?: Curve[];
     xRange: [number, number];
     yRange: [number, number];
+    /** Instead of yRange: one below the other, each with a range of its own. */
+    panes?: [number, number][];
     logarithmic?: boolean;
     /** Instead of the chart's own. */
     yLabel?: string;
@@ -26,8 +28,10 @@ export interface Options {
     xLabel: string;
     yLabel: string;
     whole?: boolean;
+    /** Height that a pane needs. */
+    leastPane?: number;
     /** Written beside the end of each curve. */
-    names?: () => { text: string; colour: string; value: number }[];
+    names?: () => { text: string; colour: string; value: number; pane?: number }[];
     zoom?: (range: [number, number] | null) => void;
     under?: (chart: Chart, c: CanvasRenderingContext2D) => void;
     over?: (chart: Chart, c: CanvasRenderingContext2D) => void;
@@ -38,6 +42,10 @@ export interface Options {
 const FONT = "11px system-ui, sans-serif";
 const MARGIN = { left: 58, right: 12, top: 8, bottom: 34 };
 const NAMES = 20;
+const PANE_GAP = 8;
+const LEAST_PANE = 34;
+/** So many elements have a pane each; more share one. */
+const MOST_PANES = 3;
 const DRAG_PX = 6;
 
 export class Chart {
@@ -81,10 +89,34 @@ export class Chart {
         return this.box.left + ((value - lo) / (hi - lo)) * this.box.width;
     }
 
-    y(value: number): number {
-        const [lo, hi] = this.data.yRange;
+    private get panes(): [number, number][] {
+        const { panes, yRange } = this.data;
+        return panes && this.box.height >= panes.length * (this.options.leastPane ?? LEAST_PANE) ? panes : [yRange];
+    }
+
+    /** Top and height of a pane; all are one where there is no room for several. */
+    private pane(pane: number): [number, number] {
+        const n = this.panes.length;
+        const height = (this.box.height - PANE_GAP * (n - 1)) / n;
+        return [this.box.top + Math.min(pane, n - 1) * (height + PANE_GAP), height];
+    }
+
+    y(value: number, pane = 0): number {
+        const [lo, hi] = this.panes[pane] ?? this.data.yRange;
+        const [top, height] = this.pane(pane);
         const part = this.data.logarithmic ? Math.log(value / lo) / Math.log(hi / lo) : (value - lo) / (hi - lo);
-        return this.box.top + (1 - part) * this.box.height;
+        return top + (1 - part) * height;
+    }
+
+    /** Draws where nothing runs over into another pane. */
+    within(c: CanvasRenderingContext2D, pane: number, draw: () => void): void {
+        const [top, height] = this.pane(pane);
+        c.save();
+        c.beginPath();
+        c.rect(this.box.left, top, this.box.width, height);
+        c.clip();
+        draw();
+        c.restore();
     }
 
     /** Draws when something changed. */
@@ -124,7 +156,7 @@ export class Chart {
     private names(c: CanvasRenderingContext2D): void {
         const list = (this.options.names?.() ?? [])
             .filter((n) => Number.isFinite(n.value))
-            .map((n) => ({ ...n, y: this.y(n.value) }));
+            .map((n) => ({ ...n, y: this.y(n.value, n.pane) }));
         list.sort((a, b) => a.y - b.y);
         c.font = "600 12px system-ui, sans-serif";
         c.textAlign = "left";
@@ -164,8 +196,9 @@ export class Chart {
             rule(c, x, top, x, top + tall);
             c.fillText(short(v), x, top + tall + 13);
         }
+        this.between(c);
         c.fillText(this.options.xLabel, left + width / 2, height - 5);
-        this.yAxis(c);
+        this.panes.forEach((range, i) => this.yAxis(c, range, i));
         c.save();
         c.translate(11, top + tall / 2);
         c.rotate(-Math.PI / 2);
@@ -175,13 +208,27 @@ export class Chart {
         c.textAlign = "left";
     }
 
-    private yAxis(c: CanvasRenderingContext2D): void {
-        const { left, top, width, height } = this.box;
-        const { yRange, logarithmic } = this.data;
-        const marks = logarithmic ? decades(yRange, height / 22) : ticks(yRange, height / 26);
+    /** Panes stand apart, each with its axis. */
+    private between(c: CanvasRenderingContext2D): void {
+        const { left, width } = this.box;
+        const n = this.panes.length;
+        for (let i = 0; n > 1 && i < n; i++) {
+            const [top, height] = this.pane(i);
+            if (i) c.clearRect(left - 1, top - PANE_GAP, width + 2, PANE_GAP);
+            c.strokeStyle = theme().faint;
+            rule(c, left + 0.5, top, left + 0.5, top + height);
+            c.strokeStyle = theme().line;
+        }
+    }
+
+    private yAxis(c: CanvasRenderingContext2D, range: [number, number], pane: number): void {
+        const { left, width } = this.box;
+        const [top, height] = this.pane(pane);
+        const { logarithmic } = this.data;
+        const marks = logarithmic ? decades(range, height / 22) : levels(range, height / 26);
         c.textAlign = "right";
         for (const v of marks) {
-            const y = Math.round(this.y(v)) + 0.5;
+            const y = Math.round(this.y(v, pane)) + 0.5;
             if (y < top - 1 || y > top + height + 1) continue;
             rule(c, left, y, left + width, y);
             c.fillText(logarithmic ? power(v) : short(v), left - 6, y + 3.5);
@@ -319,6 +366,13 @@ function ticks([lo, hi]: [number, number], wanted: number, whole = false): numbe
     return out;
 }
 
+/** Two at least. */
+function levels(range: [number, number], wanted: number): number[] {
+    let out: number[] = [];
+    for (let n = Math.max(2, wanted); out.length < 2 && n < 20; n *= 1.5) out = ticks(range, n);
+    return out;
+}
+
 function decades([lo, hi]: [number, number], most: number): number[] {
     const [a, b] = [Math.ceil(Math.log10(lo) - 1e-9), Math.floor(Math.log10(hi) + 1e-9)];
     const step = Math.max(1, Math.ceil((b - a + 1) / Math.max(1, most)));
@@ -338,6 +392,20 @@ export function stroke(c: CanvasRenderingContext2D, colour: string, width: numbe
     c.setLineDash(dash);
 }
 
+/** The pane of each of n curves: composition of few elements is far apart, and its changes are small. */
+export function paneOf(k: number, n: number): number {
+    return n <= MOST_PANES ? k : 0;
+}
+
+/** The ranges of those panes; one range where they share one. */
+export function panesOf(
+    values: number[][],
+    range: (values: number[]) => [number, number],
+): { yRange: [number, number]; panes?: [number, number][] } {
+    const yRange = range(values.flat());
+    return values.length > 0 && values.length <= MOST_PANES ? { yRange, panes: values.map(range) } : { yRange };
+}
+
 /** Fills between two curves where both are known. */
 export function band(
     chart: Chart,
@@ -347,6 +415,7 @@ export function band(
     hi: ArrayLike<number>,
     colour: string,
     alpha: number,
+    pane = 0,
 ): void {
     const known = (i: number) => Number.isFinite(lo[i]) && Number.isFinite(hi[i]);
     c.fillStyle = colour;
@@ -356,8 +425,8 @@ export function band(
         let end = i;
         while (end < x.length && known(end)) end++;
         c.beginPath();
-        for (let k = i; k < end; k++) c.lineTo(chart.x(x[k] as number), chart.y(hi[k] as number));
-        for (let k = end - 1; k >= i; k--) c.lineTo(chart.x(x[k] as number), chart.y(lo[k] as number));
+        for (let k = i; k < end; k++) c.lineTo(chart.x(x[k] as number), chart.y(hi[k] as number, pane));
+        for (let k = end - 1; k >= i; k--) c.lineTo(chart.x(x[k] as number), chart.y(lo[k] as number, pane));
         c.closePath();
         c.fill();
         i = end;

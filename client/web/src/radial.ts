@@ -1,5 +1,5 @@
 // One particle: its radial profile with 1σ and 3σ bands, the verdict, and what may be believed.
-import { band, Chart, hatched, stroke } from "./chart";
+import { band, Chart, hatched, paneOf, panesOf, stroke } from "./chart";
 import { seriesColour, theme } from "./colour";
 import { byId, h, Memo, Segmented, setText } from "./dom";
 import { fixed, percent } from "./format";
@@ -62,8 +62,10 @@ export class ParticleView {
             label: "Radial profile",
             xLabel: "Distance from the centre (nm)",
             yLabel: "at.%",
+            leastPane: 50,
             names: () =>
-                this.curves.map((c) => ({
+                this.curves.map((c, k) => ({
+                    pane: this.pane(k),
                     text: c.element,
                     colour: c.colour,
                     value: c.value[c.value.findLastIndex((v, i) => Number.isFinite(v) && c.known[i])] ?? NaN,
@@ -74,10 +76,8 @@ export class ParticleView {
         });
     }
 
-    private range(lo: number, hi: number): [number, number] {
-        if (!Number.isFinite(lo) || !Number.isFinite(hi)) return [0, 100];
-        const margin = Math.max(1, 0.1 * (hi - lo));
-        return [Math.max(0, lo - margin), Math.min(100, hi + margin)];
+    private pane(k: number): number {
+        return paneOf(k, this.curves.length);
     }
 
     render(snapshot: Snapshot): void {
@@ -150,16 +150,18 @@ export class ParticleView {
         const level = radial ? trust(radial, source, elements).level : "ok";
         this.biased = level === "biased";
         this.untrusted = level !== "ok";
-        const values = this.curves.flatMap((c) =>
-            c.value.flatMap((v, i) =>
-                Number.isFinite(v) && c.known[i] ? [v - 3 * (c.sigma[i] ?? 0), v + 3 * (c.sigma[i] ?? 0)] : [],
-            ),
+        const values = this.curves.map((c) =>
+            c.value.flatMap((v, i) => {
+                const [s, model] = [3 * (c.sigma[i] ?? 0), c.model[i] ?? NaN];
+                if (!Number.isFinite(v) || !c.known[i]) return [];
+                return this.biased && Number.isFinite(model) ? [v - s, v + s, model] : [v - s, v + s];
+            }),
         );
         const far = r[radial?.quantified.lastIndexOf(true) ?? -1] ?? r.at(-1) ?? 5;
         this.plot.set({
             x: r,
             xRange: [0, far + 0.03 * far],
-            yRange: this.range(Math.min(...values), Math.max(...values)),
+            ...panesOf(values, range),
         });
     }
 
@@ -208,48 +210,51 @@ export class ParticleView {
     }
 
     private drawBands(c: CanvasRenderingContext2D): void {
-        for (const curve of this.curves) {
+        for (const [i, curve] of this.curves.entries()) {
             for (const [k, alpha] of [
                 [3, 0.13],
                 [1, 0.3],
             ] as const) {
                 const side = (sign: number) =>
-                    curve.value.map((v, i) => (curve.known[i] ? v + sign * k * (curve.sigma[i] ?? NaN) : NaN));
-                band(this.plot, c, curve.x, side(-1), side(1), curve.colour, alpha);
+                    curve.value.map((v, m) => (curve.known[m] ? v + sign * k * (curve.sigma[m] ?? NaN) : NaN));
+                this.plot.within(c, this.pane(i), () =>
+                    band(this.plot, c, curve.x, side(-1), side(1), curve.colour, alpha, this.pane(i)),
+                );
             }
         }
         if (this.untrusted) hatched(this.plot, c);
     }
 
     private drawPoints(c: CanvasRenderingContext2D): void {
-        this.curves.forEach((curve, k) => {
-            const at = (i: number): [number, number] => [
-                this.plot.x(curve.x[i] as number),
-                this.plot.y(curve.value[i] as number),
-            ];
-            const shown = curve.x.map((_, i) => i).filter((i) => curve.known[i] && Number.isFinite(curve.value[i]));
-            stroke(c, curve.colour, 1.5, this.untrusted ? [4, 3] : []);
+        this.curves.forEach((curve, k) => this.plot.within(c, this.pane(k), () => this.drawCurve(c, curve, k)));
+    }
+
+    private drawCurve(c: CanvasRenderingContext2D, curve: Curve, k: number): void {
+        const at = (i: number): [number, number] => [
+            this.plot.x(curve.x[i] as number),
+            this.plot.y(curve.value[i] as number, this.pane(k)),
+        ];
+        const shown = curve.x.map((_, i) => i).filter((i) => curve.known[i] && Number.isFinite(curve.value[i]));
+        stroke(c, curve.colour, 1.5, this.untrusted ? [4, 3] : []);
+        c.beginPath();
+        shown.forEach((i) => c.lineTo(...at(i)));
+        c.stroke();
+        c.setLineDash([]);
+        for (const i of shown) {
+            const [x, y] = at(i);
             c.beginPath();
-            shown.forEach((i) => c.lineTo(...at(i)));
+            if (k % 2) c.rect(x - 3, y - 3, 6, 6);
+            else c.arc(x, y, 3.2, 0, 2 * Math.PI);
+            c.fillStyle = this.untrusted ? theme().panel : curve.colour;
+            c.fill();
+            stroke(c, curve.colour, 1.5);
             c.stroke();
-            c.setLineDash([]);
-            for (const i of shown) {
-                const [x, y] = at(i);
-                c.beginPath();
-                if (k % 2) c.rect(x - 3, y - 3, 6, 6);
-                else c.arc(x, y, 3.2, 0, 2 * Math.PI);
-                c.fillStyle = this.untrusted ? theme().panel : curve.colour;
-                c.fill();
-                stroke(c, curve.colour, 1.5);
-                c.stroke();
-                if (this.biased) this.arrow(c, x, y, curve.model[i] as number);
-            }
-        });
+            if (this.biased) this.arrow(c, x, y, this.plot.y(curve.model[i] as number, this.pane(k)));
+        }
     }
 
     /** From the biased point to where the model stands. */
-    private arrow(c: CanvasRenderingContext2D, x: number, y: number, model: number): void {
-        const to = this.plot.y(model);
+    private arrow(c: CanvasRenderingContext2D, x: number, y: number, to: number): void {
         if (!Number.isFinite(to) || Math.abs(to - y) < 5) return;
         const tip = Math.sign(to - y) * 5;
         stroke(c, theme().bad, 1.5);
@@ -261,4 +266,11 @@ export class ParticleView {
         c.lineTo(x + 3, to - tip);
         c.stroke();
     }
+}
+
+function range(values: number[]): [number, number] {
+    if (!values.length) return [0, 100];
+    const [lo, hi] = [Math.min(...values), Math.max(...values)];
+    const margin = Math.max(0.25, 0.1 * (hi - lo));
+    return [Math.max(0, lo - margin), Math.min(100, hi + margin)];
 }

@@ -1,5 +1,5 @@
 // Frame by frame: composition with its error, where the specimen drifted, damage, dose, forecast.
-import { band, Chart, stroke } from "./chart";
+import { band, Chart, paneOf, panesOf, stroke } from "./chart";
 import { seriesColour, theme } from "./colour";
 import { byId, fitCanvas, h, Memo, setText } from "./dom";
 import { duration, fixed, integer, probability, short, significant, withError } from "./format";
@@ -8,6 +8,8 @@ import { changed, live, ui } from "./state";
 import type { Snapshot, Status, Trend } from "./types";
 
 const DAMAGE_LEVEL = 0.01;
+/** at.% above and below. */
+const LEAST_ROOM = 0.25;
 
 export class TrendView {
     private readonly plot: Chart;
@@ -33,6 +35,7 @@ export class TrendView {
                     text,
                     colour: seriesColour(k),
                     value: middle(this.row(k).slice(-9)),
+                    pane: this.pane(k),
                 })),
             under: (_, c) => this.drawBands(c),
             over: (_, c) => this.drawMarks(c),
@@ -58,11 +61,15 @@ export class TrendView {
     private setData(): void {
         const f = this.trend?.composition.shape[1] ?? 0;
         const x = Array.from({ length: f }, (_, i) => i);
-        const ends = this.elements.flatMap((_, k) =>
+        const ends = this.elements.map((_, k) =>
             this.row(k).flatMap(([v, s]) => (Number.isFinite(v) ? [v - s, v + s] : [])),
         );
-        this.plot.set({ x, xRange: [0, Math.max(1, f - 1)], yRange: trendRange(ends) });
+        this.plot.set({ x, xRange: [0, Math.max(1, f - 1)], ...panesOf(ends, trendRange) });
         this.readoutAt(this.plot.index);
+    }
+
+    private pane(k: number): number {
+        return paneOf(k, this.elements.length);
     }
 
     private row(k: number): [number, number][] {
@@ -87,14 +94,9 @@ export class TrendView {
         this.elements.forEach((_, k) => {
             const row = this.row(k);
             const x = row.map((__, i) => i);
-            band(
-                this.plot,
-                c,
-                x,
-                row.map(([v, s]) => v - s),
-                row.map(([v, s]) => v + s),
-                seriesColour(k),
-                0.28,
+            const side = (sign: number) => row.map(([v, s]) => v + sign * s);
+            this.plot.within(c, this.pane(k), () =>
+                band(this.plot, c, x, side(-1), side(1), seriesColour(k), 0.28, this.pane(k)),
             );
         });
         const since = this.trend?.damage?.since_frame ?? -1;
@@ -110,17 +112,8 @@ export class TrendView {
 
     private drawMarks(c: CanvasRenderingContext2D): void {
         this.elements.forEach((_, k) => {
-            const row = this.row(k);
             stroke(c, seriesColour(k), 1.5);
-            c.beginPath();
-            let begun = false;
-            row.forEach(([v], i) => {
-                if (!Number.isFinite(v)) return void (begun = false);
-                if (begun) c.lineTo(this.plot.x(i), this.plot.y(v));
-                else c.moveTo(this.plot.x(i), this.plot.y(v));
-                begun = true;
-            });
-            c.stroke();
+            this.plot.within(c, this.pane(k), () => this.drawCurve(c, k));
         });
         if (ui.pinned === null) return;
         const { top, height } = this.plot.box;
@@ -129,6 +122,19 @@ export class TrendView {
         c.beginPath();
         c.moveTo(x, top);
         c.lineTo(x, top + height);
+        c.stroke();
+    }
+
+    private drawCurve(c: CanvasRenderingContext2D, k: number): void {
+        c.beginPath();
+        let begun = false;
+        this.row(k).forEach(([v], i) => {
+            if (!Number.isFinite(v)) return void (begun = false);
+            const at = [this.plot.x(i), this.plot.y(v, this.pane(k))] as const;
+            if (begun) c.lineTo(...at);
+            else c.moveTo(...at);
+            begun = true;
+        });
         c.stroke();
     }
 
@@ -250,7 +256,7 @@ function trendRange(values: number[]): [number, number] {
     const sorted = [...values].sort((a, b) => a - b);
     const at = (q: number) => sorted[Math.floor(q * (sorted.length - 1))] as number;
     const [lo, hi] = [at(0.02), at(0.98)];
-    const margin = Math.max(1, 0.15 * (hi - lo));
+    const margin = Math.max(LEAST_ROOM, 0.15 * (hi - lo));
     return [Math.max(0, lo - margin), Math.min(100, hi + margin)];
 }
 
