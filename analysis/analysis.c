@@ -81,6 +81,7 @@ void edx_analysis_free(edx_analysis **analysis)
     free(a->live);
     free(a->image);
     free(a->mask);
+    free(a->ours);
     edx_drift_free(&a->drift);
     edx_shift_free(&a->shift);
     free(a->track.frames);
@@ -90,12 +91,30 @@ void edx_analysis_free(edx_analysis **analysis)
     *analysis = NULL;
 }
 
+/* Deals the scan's pixels out to processes. */
+static void deal(edx_analysis *a)
+{
+    const edx_ranks *ranks = edx_pool_ranks(a->pool);
+    const edx_ranks_grid grid = {a->now->rows, a->now->cols, a->now->bin_pixels};
+    for (uint32_t y = 0; a->ours && y < a->begin.rows; y++)
+        for (uint32_t x = 0; x < a->begin.cols; x++)
+            a->ours[(size_t)y * a->begin.cols + x] =
+                edx_ranks_owner_at(ranks, &grid, y, x) == ranks->rank;
+}
+
 edx_status edx_analysis_set_pool(edx_analysis *analysis, edx_pool *pool, edx_error *err)
 {
     edx_status status = edx_scene_set_pool(analysis->scene, pool, err);
+    if (status == EDX_OK && edx_pool_ranks(pool) && !analysis->ours) {
+        analysis->ours = calloc(edx_analysis_scan_pixels(analysis), 1);
+        if (!analysis->ours)
+            status = edx_fail(err, EDX_E_NOMEM, "no memory to share out the scan");
+    }
     if (status != EDX_OK)
         return status;
     analysis->pool = pool;
+    deal(analysis);
+    edx_shift_keep(analysis->shift, analysis->ours);
     if (analysis->now->intensity)
         edx_intensity_set_pool(analysis->now->intensity, pool);
     return EDX_OK;
@@ -126,10 +145,13 @@ static void renew_drift(edx_analysis *a, const edx_setup *before, edx_drift **dr
     edx_drift_free(drift);
 }
 
-/* Of several processes, others then have a row's counts than those that are to analyse it. */
-static bool deals_anew(const edx_analysis *a, const edx_setup *before)
+/* Of several processes, others then have a pixel's counts than those that are to analyse it. */
+static bool deals_anew(edx_analysis *a, const edx_setup *before)
 {
-    return edx_pool_ranks(a->pool) && a->now->bin_pixels != before->bin_pixels;
+    if (!a->ours || a->now->bin_pixels == before->bin_pixels)
+        return false;
+    deal(a);
+    return true;
 }
 
 edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *settings,
@@ -150,8 +172,8 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     }
     analysis->now = after;
     renew_drift(analysis, before, &drift);
-    if (!edx_detail_follow(after->detail, before->detail, analysis->scene) ||
-        deals_anew(analysis, before))
+    const bool dealt = deals_anew(analysis, before);
+    if (!edx_detail_follow(after->detail, before->detail, analysis->scene) || dealt)
         analysis->misplaced = analysis->misplaced || analysis->added;
     if (after->intensity) {
         edx_intensity_set_pool(after->intensity, analysis->pool);

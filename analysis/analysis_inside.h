@@ -51,6 +51,7 @@ struct edx_analysis {
     double *live;     /* [scan pixels] s */
     double *image;    /* [scan pixels] sum over frames */
     uint8_t *mask;    /* [scan pixels] of a polygon */
+    uint8_t *ours;    /* [scan pixels] this process'; NULL: all are */
     char image_name[EDX_NAME_SIZE];
     bool has_image;
     uint64_t frames, newest;

@@ -52,6 +52,7 @@ libedxanalysis_la_SOURCES  = \
 	analysis/krylov.h \
 	analysis/linalg.c \
 	analysis/linalg.h \
+	analysis/lanes.h \
 	analysis/lines.c \
 	analysis/lines.h \
 	analysis/lstsq.c \

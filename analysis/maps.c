@@ -141,7 +141,7 @@ static void quantify_chunk(void *context, uint32_t chunk, uint32_t worker)
     size_t pixels = (size_t)a->now->rows * a->now->cols, first = (size_t)chunk * PIXELS_PER_CHUNK;
     (void)worker;
     for (size_t p = first; p < pixels && p < first + PIXELS_PER_CHUNK; p++)
-        if (!ranks || edx_ranks_owner(ranks, (uint32_t)(p / a->now->cols)) == ranks->rank)
+        if (!ranks || edx_ranks_owner(ranks, (uint32_t)pixels, (uint32_t)p) == ranks->rank)
             quantify_pixel(a, p);
         else
             leave_pixel(a->now, p);

@@ -5,9 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_BLOCKS 4u
-#define MAX_LANES 16u /* in a block */
-#define PIXELS_PER_LANE 512u
+#include "analysis/lanes.h"
+
+#define MAX_BLOCKS EDX_LANES_BLOCKS
+#define MAX_LANES EDX_LANES_PER_BLOCK /* in a block */
 #define ROWS_PER_CHUNK 64u
 /* The least share of a pixel's or channel's counts that a component keeps, so that it can grow
  * again and products stay normal numbers. */
@@ -35,6 +36,7 @@ struct edx_nmf_pass {
     float *shares[MAX_BLOCKS], *shares_kept[MAX_BLOCKS], *shares_before[MAX_BLOCKS];
     float *spread[MAX_LANES];      /* [channels, width] s of a lane */
     float *part;                   /* [channels] of the counts */
+    double *gathered;              /* [channels, width] of all lanes of a block */
     double *sums;                  /* [n_chunks, width] of rows of h */
     float inverse[EDX_NMF_WIDEST]; /* of the sums of the columns of h */
     float inverse_kept[EDX_NMF_WIDEST];
@@ -71,25 +73,21 @@ static bool allocate(edx_nmf_pass *p)
     p->w_kept = aligned_floats(weights);
     p->w_before = aligned_floats(weights);
     p->part = calloc(p->channels, sizeof *p->part);
+    p->gathered = calloc(cells, sizeof *p->gathered);
     p->sums = calloc((size_t)p->n_chunks * p->widest, sizeof *p->sums);
     return got && p->h != NULL && p->h_kept != NULL && p->w != NULL && p->w_kept != NULL &&
-           p->w_before != NULL && p->part != NULL && p->sums != NULL;
-}
-
-static uint32_t between(uint32_t value, uint32_t least, uint32_t most)
-{
-    return value < least ? least : value > most ? most : value;
+           p->w_before != NULL && p->part != NULL && p->gathered != NULL && p->sums != NULL;
 }
 
 /* As many lanes in every block. */
 static void cut(edx_nmf_pass *p)
 {
-    p->n_blocks = between(p->pixels / PIXELS_PER_LANE, 1, MAX_BLOCKS);
-    p->per_block = between(p->pixels / p->n_blocks / PIXELS_PER_LANE, 1, MAX_LANES);
-    p->n_lanes = p->per_block * p->n_blocks;
+    p->n_blocks = edx_lanes_blocks(p->pixels);
+    p->per_block = edx_lanes_per_block(p->pixels);
+    p->n_lanes = edx_lanes(p->pixels);
     for (uint32_t l = 0; l < p->n_lanes; l++) {
-        p->lanes[l].first = (uint32_t)((uint64_t)p->pixels * l / p->n_lanes);
-        p->lanes[l].end = (uint32_t)((uint64_t)p->pixels * (l + 1) / p->n_lanes);
+        p->lanes[l].first = edx_lanes_first(p->pixels, p->n_lanes, l);
+        p->lanes[l].end = edx_lanes_first(p->pixels, p->n_lanes, l + 1);
     }
 }
 
@@ -133,6 +131,7 @@ void edx_nmf_pass_free(edx_nmf_pass **pass)
     free(p->w_kept);
     free(p->w_before);
     free(p->part);
+    free(p->gathered);
     free(p->sums);
     free(p);
 }
@@ -156,12 +155,6 @@ static void add_rows(float *to, const float *from, size_t n)
 {
     for (size_t i = 0; i < n; i += 4)
         *(any_four *)(to + i) += *(const any_four *)(from + i);
-}
-
-static void times_rows(float *to, const float *by, size_t n)
-{
-    for (size_t i = 0; i < n; i += 4)
-        *(any_four *)(to + i) *= *(const any_four *)(by + i);
 }
 
 typedef struct job {
@@ -202,18 +195,20 @@ static void sum_blocks(const edx_nmf_pass *p, uint32_t chunk, uint32_t first, ui
     }
 }
 
+/* In double precision: lanes may come together in any order. */
 static void gather_lanes(void *context, uint32_t chunk, uint32_t worker)
 {
     const job *j = context;
     edx_nmf_pass *p = j->pass;
     uint32_t first = chunk * ROWS_PER_CHUNK, end = end_of(p, first);
     size_t at = (size_t)first * p->width, n = (size_t)(end - first) * p->width;
-    float *shares = p->shares[j->block] + at;
+    double *sum = p->gathered + at;
 
     (void)worker;
-    memcpy(shares, p->spread[0] + at, sizeof *shares * n);
-    for (uint32_t l = 1; l < j->n_lanes; l++)
-        add_rows(shares, p->spread[l] + at, n);
+    memset(sum, 0, sizeof *sum * n);
+    for (uint32_t l = 0; l < j->n_lanes; l++)
+        for (size_t i = 0; i < n; i++)
+            sum[i] += (double)p->spread[l][at + i];
 }
 
 /* Other processes gather the rest of the block's pixels. */
@@ -222,7 +217,7 @@ static void gather_ranks(job *j)
     edx_nmf_pass *p = j->pass;
 
     edx_pool_run(p->pool, p->n_chunks, gather_lanes, j);
-    edx_pool_sum(p->pool, EDX_F4, p->shares[j->block], (size_t)p->channels * p->width);
+    edx_pool_sum(p->pool, EDX_F8, p->gathered, (size_t)p->channels * p->width);
     j->gathered = true;
 }
 
@@ -238,7 +233,8 @@ static void reduce(void *context, uint32_t chunk, uint32_t worker)
     if (j->n_lanes > 0) {
         if (!j->gathered)
             gather_lanes(context, chunk, worker);
-        times_rows(p->shares[j->block] + at, p->h + at, n);
+        for (size_t i = at; i < at + n; i++)
+            p->shares[j->block][i] = (float)p->gathered[i] * p->h[i];
     }
     if (!j->whole)
         sum_blocks(p, chunk, first, end);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "analysis/lanes.h"
 #include "analysis/pass_kernels.h"
 
 #define MAX_LANES 16u
-#define PIXELS_PER_LANE 512u
 #define PIXELS_PER_FLUSH 4096u
 #define ROWS_PER_CHUNK 64u
 
@@ -72,12 +72,10 @@ static void fill_values(edx_pass *p)
 
 static void cut_lanes(edx_pass *p)
 {
-    uint32_t n = p->pixels / PIXELS_PER_LANE;
-
-    p->n_lanes = n < 1 ? 1 : n > MAX_LANES ? MAX_LANES : n;
+    p->n_lanes = edx_lanes_between(p->pixels / EDX_LANE_PIXELS, 1, MAX_LANES);
     for (uint32_t l = 0; l < p->n_lanes; l++) {
-        p->lanes[l].first = (uint32_t)((uint64_t)p->pixels * l / p->n_lanes);
-        p->lanes[l].end = (uint32_t)((uint64_t)p->pixels * (l + 1) / p->n_lanes);
+        p->lanes[l].first = edx_lanes_first(p->pixels, p->n_lanes, l);
+        p->lanes[l].end = edx_lanes_first(p->pixels, p->n_lanes, l + 1);
     }
 }
 
@@ -205,6 +203,17 @@ static void flush(lane *l, size_t cells)
     }
 }
 
+/* Where what is summed from pixel i on is flushed: at the end of a lane, and where a finer one
+ * ends, so that these can be summed apart. */
+static uint32_t end_of_sum(const edx_pass *p, const lane *l, uint32_t i)
+{
+    uint32_t n = edx_lanes(p->pixels), end = i + PIXELS_PER_FLUSH;
+    uint32_t next = edx_lanes_first(p->pixels, n, edx_lanes_of(p->pixels, n, i) + 1);
+
+    end = end < next ? end : next;
+    return end < l->end ? end : l->end;
+}
+
 static void apply_lane(void *context, uint32_t index, uint32_t worker)
 {
     const job *j = context;
@@ -214,7 +223,7 @@ static void apply_lane(void *context, uint32_t index, uint32_t worker)
     (void)worker;
     memset(l->sum, 0, sizeof *l->sum * cells);
     for (uint32_t i = l->first; i < l->end;) {
-        uint32_t end = l->end - i > PIXELS_PER_FLUSH ? i + PIXELS_PER_FLUSH : l->end;
+        uint32_t end = end_of_sum(j->pass, l, i);
         for (; i < end; i++)
             apply_pixel(j, i, l->y);
         flush(l, cells);

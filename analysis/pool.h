@@ -30,7 +30,7 @@ typedef void edx_pool_task(void *context, uint32_t chunk, uint32_t worker);
 void edx_pool_run(edx_pool *pool, uint32_t chunks, edx_pool_task *task, void *context);
 
 /* The pool is that of one of several processes (the caller's, alive as long as the pool): whoever
- * works with it adds the counts of its own rows alone. */
+ * works with it adds the counts of its own pixels alone. */
 void edx_pool_join(edx_pool *pool, const edx_ranks *ranks);
 /* Those processes; NULL where there is one alone, and for NULL. */
 const edx_ranks *edx_pool_ranks(const edx_pool *pool);

@@ -1,12 +1,13 @@
 /* Several processes that analyse one acquisition together. Each goes through all messages, but adds
- * the counts of its own rows alone; what then is summed over pixels is summed over all of them, and
- * from there on every process computes the same. */
+ * the counts of its own pixels alone; what then is summed over pixels is summed over all of them,
+ * and from there on every process computes the same. */
 #ifndef EDX_ANALYSIS_RANKS_H
 #define EDX_ANALYSIS_RANKS_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analysis/lanes.h"
 #include "proto/array.h"
 
 typedef struct edx_ranks {
@@ -16,11 +17,33 @@ typedef struct edx_ranks {
     void (*sum)(void *context, edx_dtype type, void *values, size_t count);
 } edx_ranks;
 
-/* Whose a row of analysis pixels is. Rows are dealt out one by one: neighbours hold as many counts.
- */
-static inline uint32_t edx_ranks_owner(const edx_ranks *ranks, uint32_t row)
+#define EDX_RANKS_RUN 64u /* pixels */
+
+/* Whose an analysis pixel of pixels is. Lanes, which are bands of rows, are dealt out whole where
+ * that is even: sums are then rounded as they are in one process. Else runs of pixels are. */
+static inline uint32_t edx_ranks_owner(const edx_ranks *ranks, uint32_t pixels, uint32_t pixel)
 {
-    return row % ranks->n;
+    uint32_t lanes = edx_lanes(pixels);
+
+    if (ranks->n <= EDX_LANES_PER_BLOCK && lanes % ranks->n == 0)
+        return edx_lanes_of(pixels, lanes, pixel) % ranks->n;
+    return pixel / EDX_RANKS_RUN % ranks->n;
+}
+
+/* Rows and columns of analysis pixels, each of bin x bin pixels of the scan. */
+typedef struct edx_ranks_grid {
+    uint32_t rows, cols, bin;
+} edx_ranks_grid;
+
+/* Whose a pixel of the scan is: those that fill no analysis pixel are with the last. */
+static inline uint32_t edx_ranks_owner_at(const edx_ranks *ranks, const edx_ranks_grid *grid,
+                                          uint32_t row, uint32_t col)
+{
+    uint32_t y = row / grid->bin, x = col / grid->bin;
+
+    y = y < grid->rows ? y : grid->rows - 1;
+    x = x < grid->cols ? x : grid->cols - 1;
+    return edx_ranks_owner(ranks, grid->rows * grid->cols, y * grid->cols + x);
 }
 
 #endif

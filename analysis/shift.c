@@ -9,8 +9,7 @@ struct edx_shift {
     uint16_t *channels;
     uint32_t *weights;
     size_t pixels, entries; /* room */
-    const edx_ranks *ranks; /* NULL: all rows are ours */
-    uint32_t bin;
+    const uint8_t *ours;    /* [pixels of the scan]; NULL: all are */
 };
 
 edx_status edx_shift_new(edx_shift **out, edx_error *err)
@@ -31,15 +30,9 @@ void edx_shift_free(edx_shift **shift)
     *shift = NULL;
 }
 
-void edx_shift_keep(edx_shift *shift, const edx_ranks *ranks, uint32_t bin)
+void edx_shift_keep(edx_shift *shift, const uint8_t *ours)
 {
-    shift->ranks = ranks;
-    shift->bin = bin;
-}
-
-static bool is_ours(const edx_shift *s, uint32_t row)
-{
-    return !s->ranks || edx_ranks_owner(s->ranks, row / s->bin) == s->ranks->rank;
+    shift->ours = ours;
 }
 
 /* Of first .. first + n - 1, moved, what is within 0 .. size - 1: *from .. of the unmoved, *to ..
@@ -103,25 +96,39 @@ static uint32_t copy(edx_shift *s, const edx_events *events, uint32_t first, uin
     return at + n;
 }
 
-static uint32_t leave_row(edx_shift *s, uint32_t scan_cols, uint32_t to, uint32_t at)
+static void leave(edx_shift *s, uint32_t cols, uint32_t pixel, uint32_t at)
 {
-    for (uint32_t x = 0; x < scan_cols; x++)
-        s->offsets[(size_t)to * scan_cols + x] = at;
+    for (uint32_t x = 0; x < cols; x++)
+        s->offsets[pixel + x] = at;
+}
+
+/* The same of those that are ours [cols], run by run. */
+static uint32_t copy_ours(edx_shift *s, const edx_events *events, uint32_t first, uint32_t cols,
+                          const uint8_t *ours, uint32_t pixel, uint32_t at)
+{
+    for (uint32_t x = 0, end; x < cols; x = end) {
+        for (end = x + 1; end < cols && !ours[end] == !ours[x]; end++)
+            continue;
+        if (ours[x])
+            at = copy(s, events, first + x, end - x, pixel + x, at);
+        else
+            leave(s, end - x, pixel + x, at);
+    }
     return at;
 }
 
 static uint32_t move_row(edx_shift *s, const edx_shift_area *area, uint32_t scan_cols,
                          const edx_events *events, uint32_t from, uint32_t to, uint32_t at)
 {
-    const uint32_t pixel = to * scan_cols;
-    if (!is_ours(s, area->row + to))
-        return leave_row(s, scan_cols, to, at);
-    for (uint32_t x = 0; x < area->col; x++)
-        s->offsets[pixel + x] = at;
-    if (area->cols > 0)
-        at = copy(s, events, from * scan_cols + area->from_col, area->cols, pixel + area->col, at);
-    for (uint32_t x = area->col + area->cols; x < scan_cols; x++)
-        s->offsets[pixel + x] = at;
+    const uint32_t pixel = to * scan_cols, right = area->col + area->cols;
+    const uint32_t first = from * scan_cols + area->from_col;
+    const size_t there = (size_t)(area->row + to) * scan_cols + area->col;
+    leave(s, area->col, pixel, at);
+    if (area->cols > 0 && s->ours)
+        at = copy_ours(s, events, first, area->cols, s->ours + there, pixel + area->col, at);
+    else if (area->cols > 0)
+        at = copy(s, events, first, area->cols, pixel + area->col, at);
+    leave(s, scan_cols - right, pixel + right, at);
     return at;
 }
 

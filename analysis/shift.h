@@ -4,7 +4,6 @@
 
 #include <stdint.h>
 
-#include "analysis/ranks.h"
 #include "proto/frame.h"
 #include "proto/status.h"
 
@@ -14,9 +13,9 @@ typedef struct edx_shift edx_shift;
 edx_status edx_shift_new(edx_shift **out, edx_error *err);
 void edx_shift_free(edx_shift **shift);
 
-/* From now on events come to the rows of this process alone, bin rows of the scan to one of the
- * analysis; ranks NULL: to all. */
-void edx_shift_keep(edx_shift *shift, const edx_ranks *ranks, uint32_t bin);
+/* From now on events come to those pixels of the scan alone for which ours [rows * cols] (the
+ * caller's) is not 0; NULL: to all. */
+void edx_shift_keep(edx_shift *shift, const uint8_t *ours);
 
 /* Where moved rows lie: rows row .. row + rows - 1 and columns col .. col + cols - 1 of the scan;
  * they came from rows from_row .. and columns from_col .. */

@@ -179,11 +179,9 @@ static edx_status add_rows(edx_analysis *a, const edx_frame *frame, const edx_ev
     const edx_shift_area area =
         edx_shift_covers(a->begin.rows, cols, frame->row, events->pixels / cols, shift);
     const edx_array *image = image_of(a, frame, events->pixels);
-    const edx_ranks *ranks = edx_pool_ranks(a->pool);
-    const bool moved = shift[0] != 0 || shift[1] != 0 || ranks;
+    const bool moved = shift[0] != 0 || shift[1] != 0 || a->ours;
     edx_events there = *events;
     edx_status status = EDX_OK;
-    edx_shift_keep(a->shift, ranks, a->now->bin_pixels);
     if (moved)
         status = edx_shift_events(a->shift, &area, cols, frame->row, events, &there, err);
     if (status == EDX_OK && area.rows > 0 && area.cols > 0)
