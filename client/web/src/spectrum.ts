@@ -183,7 +183,7 @@ export class SpectrumView {
         const text = byId("region-text");
         bar.dataset.state = shape ? (probe.error ? "error" : "on") : "off";
         byId("region-clear").hidden = !shape;
-        if (!shape) return setText(text, "Click a pixel or draw on a map: its composition stands here.");
+        if (!shape) return setText(text, "Click or draw on a map for its composition.");
         if (probe.error) return setText(text, probe.error);
         if (shape.kind === "line") return setText(text, probe.line ? "Line profile: see below" : "Asking edxd…");
         setText(text, probe.region ? regionText(probe.region) : "Asking edxd…");
