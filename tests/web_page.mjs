@@ -253,6 +253,46 @@ await test("a region has the composition of its summed counts", async () => {
     await server.close();
 });
 
+await test("maps move together; a line has its profile", async () => {
+    const { scene, server, url } = await served(100, { expected: 0 });
+    let asked;
+    const control = server.control.bind(server);
+    server.control = (request, token) => ((asked = request.cmd === "profile" ? request : asked), control(request, token));
+    const page = await open(url);
+    await shows(page, 100);
+    const [one, other] = [await tile(page, "Ag Lα net"), await tile(page, "Au fraction")];
+    const under = async (where, x, y) => {
+        const box = await where.locator("canvas").boundingBox();
+        await page.mouse.move(box.x + x, box.y + y);
+        const foot = where.locator(".tile-foot");
+        return until(async () => /n = ([\d\u202f]+)/.exec(await foot.innerText())?.[1], "n under the pointer");
+    };
+    const before = await under(one, 60, 120);
+    await page.mouse.wheel(0, -500);
+    await until(async () => (await under(one, 150, 60)) !== before, "zoomed");
+    check((await under(one, 150, 60)) === (await under(other, 150, 60)), "the same pixel in both maps");
+    await page.keyboard.press("Escape");
+    await page.locator("#map-bar").getByRole("button", { name: "Fit" }).click();
+    await page.getByRole("button", { name: "Line", exact: true }).first().click();
+    await at(page, one, 10, 4, scene.size);
+    await page.mouse.down();
+    await at(page, one, 22, 27, scene.size);
+    await page.mouse.up();
+    await until(async () => (await text(page, "line-facts")).includes("points"), "a profile");
+    near(asked.from_nm[0], 10 * 0.5 + 0.125, 0.05, "where the line begins in nm");
+    const profile = scene.profile(asked);
+    const point = profile.d_nm.data.findIndex((d) => d > 8);
+    await page.locator("#line-plot canvas").focus();
+    await until(async () => {
+        await page.keyboard.press("ArrowRight");
+        return (await text(page, "profile-readout")).startsWith(`${profile.d_nm.data[point].toFixed(2)} nm`);
+    }, "a point beyond the middle");
+    const [ag, sigma] = pair(await text(page, "profile-readout"));
+    near(ag, 100 * profile.fraction.data[point], 0.06, "Ag there");
+    near(sigma, 100 * profile.sigma.data[point], 0.06, "its σ");
+    await server.close();
+});
+
 // ---- what may not be believed
 
 await test("a biased profile and map look biased", async () => {
