@@ -4,7 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define REACH 3         /* of the smoothing kernel, pixels */
+#define REACH 3u        /* of the smoothing kernel, pixels */
+#define LANES 8u        /* pixels that are smoothed together */
 #define BINS 256        /* of Otsu's histogram */
 #define LEVELS 3        /* searches, each in what the one before left */
 #define NOISE_SIGMA 4.0 /* a pixel stands out by more */
@@ -32,16 +33,23 @@ typedef struct level {
     double step; /* of heights */
 } level;
 
+/* Rows and columns, [first, end). */
+typedef struct frame {
+    uint32_t row, end_row, col, end_col;
+} frame;
+
 struct edx_segment {
     uint32_t rows, cols, pixels, most;
+    uint32_t wide; /* cols rounded up to whole LANES */
     float *smooth; /* signal per exposure */
     float *weight; /* sum of kernel x exposure */
     float *square; /* sum of kernel^2 x exposure */
     float *local;  /* sum of kernel^2 x variance */
-    float *work;
+    float *work;   /* [rows, wide] */
     float least_weight;
-    float *line;             /* [cols + 2 REACH] */
+    float *line;             /* [wide + 2 REACH] */
     uint8_t *mask;           /* pixels of this search */
+    frame mask_in;           /* all of them */
     uint8_t *taken;          /* near a part that was found */
     uint16_t *near;          /* FAR less the distance to what it is spread from */
     uint32_t *order;         /* pixels of components, then by distance */
@@ -70,8 +78,8 @@ static bool allocate(edx_segment *s)
     s->weight = calloc(n, sizeof *s->weight);
     s->square = calloc(n, sizeof *s->square);
     s->local = calloc(n, sizeof *s->local);
-    s->work = calloc(n, sizeof *s->work);
-    s->line = calloc(s->cols + 2u * REACH, sizeof *s->line);
+    s->work = calloc((size_t)s->rows * s->wide, sizeof *s->work);
+    s->line = calloc(s->wide + 2u * REACH, sizeof *s->line);
     s->mask = calloc(n, sizeof *s->mask);
     s->taken = calloc(n, sizeof *s->taken);
     s->near = calloc(n, sizeof *s->near);
@@ -100,6 +108,7 @@ edx_status edx_segment_new(uint32_t rows, uint32_t cols, uint32_t most, edx_segm
         s->rows = rows;
         s->cols = cols;
         s->pixels = rows * cols;
+        s->wide = (cols + LANES - 1) / LANES * LANES;
         s->most = most;
     }
     if (s != NULL && allocate(s))
@@ -144,38 +153,49 @@ static const float kernel_1[REACH + 1] = {1.0F, 0.60653066F, 0.13533528F, 0.0111
 static const float kernel_2[REACH + 1] = {1.0F, 0.36787944F, 0.018315639F, 0.00012340980F};
 
 /* NULL stands for ones. */
-static void smooth_row(edx_segment *s, const float *in, const float *kernel, float *out)
+static void smooth_row(edx_segment *s, const float *in, const float *kernel, float *restrict out)
 {
-    float *line = s->line + REACH;
-
     for (uint32_t c = 0; c < s->cols; c++)
-        line[c] = in != NULL ? in[c] : 1;
-    for (uint32_t c = 0; c < s->cols; c++)
-        out[c] = kernel[0] * line[c];
-    for (int k = 1; k <= REACH; k++)
-        for (uint32_t c = 0; c < s->cols; c++)
-            out[c] += kernel[k] * (line[(int64_t)c - k] + line[c + (uint32_t)k]);
+        s->line[REACH + c] = in != NULL ? in[c] : 1;
+    for (uint32_t c = 0; c < s->wide; c += LANES) {
+        const float *line = s->line + c;
+        float sum[LANES];
+        for (uint32_t k = 0; k < LANES; k++)
+            sum[k] = kernel[0] * line[REACH + k];
+        for (uint32_t r = 1; r <= REACH; r++)
+            for (uint32_t k = 0; k < LANES; k++)
+                sum[k] += kernel[r] * (line[REACH + k - r] + line[REACH + k + r]);
+        memcpy(out + c, sum, sizeof sum);
+    }
 }
 
-static void add_scaled(uint32_t n, float scale, const float *in, float *out)
+/* Sums over rows inside the map. */
+static void smooth_column(const edx_segment *s, uint32_t row, const float *kernel,
+                          float *restrict out)
 {
-    for (uint32_t i = 0; i < n; i++)
-        out[i] += scale * in[i];
+    uint32_t first = row > REACH ? row - REACH : 0;
+    uint32_t end = row + REACH < s->rows ? row + REACH + 1 : s->rows;
+
+    for (uint32_t c = 0; c < s->cols; c += LANES) {
+        float sum[LANES] = {0};
+        for (uint32_t r = first; r < end; r++) {
+            const float *from = s->work + (size_t)r * s->wide + c;
+            float weight = kernel[r > row ? r - row : row - r];
+            for (uint32_t k = 0; k < LANES; k++)
+                sum[k] += weight * from[k];
+        }
+        memcpy(out + c, sum, sizeof *sum * (s->cols - c < LANES ? s->cols - c : LANES));
+    }
 }
 
 /* Sums over neighbours inside the map. */
 static void smooth_map(edx_segment *s, const float *in, const float *kernel, float *out)
 {
-    size_t cols = s->cols;
-
     for (uint32_t r = 0; r < s->rows; r++)
-        smooth_row(s, in != NULL ? in + r * cols : NULL, kernel, s->work + r * cols);
-    memset(out, 0, sizeof *out * s->pixels);
-    for (int64_t r = 0; r < s->rows; r++)
-        for (int64_t k = -REACH; k <= REACH; k++)
-            if (r + k >= 0 && r + k < s->rows)
-                add_scaled(s->cols, kernel[k < 0 ? -k : k], s->work + (size_t)(r + k) * cols,
-                           out + (size_t)r * cols);
+        smooth_row(s, in != NULL ? in + (size_t)r * s->cols : NULL, kernel,
+                   s->work + (size_t)r * s->wide);
+    for (uint32_t r = 0; r < s->rows; r++)
+        smooth_column(s, r, kernel, out + (size_t)r * s->cols);
 }
 
 static void smooth_all(edx_segment *s, const edx_segment_map *map)
@@ -186,8 +206,10 @@ static void smooth_all(edx_segment *s, const edx_segment_map *map)
     if (map->variance != NULL)
         smooth_map(s, map->variance, kernel_2, s->local);
     s->least_weight = 0;
-    for (uint32_t i = 0; i < s->pixels; i++)
-        s->least_weight = fmaxf(s->least_weight, LEAST_WEIGHT * s->weight[i]);
+    for (uint32_t i = 0; i < s->pixels; i++) {
+        float least = LEAST_WEIGHT * s->weight[i];
+        s->least_weight = least > s->least_weight ? least : s->least_weight;
+    }
     for (uint32_t i = 0; i < s->pixels; i++)
         s->smooth[i] = s->weight[i] > 0 ? s->smooth[i] / s->weight[i] : 0;
 }
@@ -207,9 +229,18 @@ static bool is_free(const edx_segment *s, size_t pixel)
 
 typedef struct histogram {
     double low, width;
-    double n[BINS];
+    uint32_t n[BINS];
     double pixels, sum, squares; /* in bins */
 } histogram;
+
+static void add_up(histogram *h)
+{
+    for (uint32_t b = 0; b < BINS; b++) {
+        h->pixels += h->n[b];
+        h->sum += (double)h->n[b] * b;
+        h->squares += (double)h->n[b] * b * b;
+    }
+}
 
 static bool fill_histogram(const edx_segment *s, histogram *h)
 {
@@ -218,8 +249,9 @@ static bool fill_histogram(const edx_segment *s, histogram *h)
     memset(h, 0, sizeof *h);
     for (uint32_t i = 0; i < s->pixels; i++)
         if (is_free(s, i)) {
-            low = fmin(low, (double)s->smooth[i]);
-            high = fmax(high, (double)s->smooth[i]);
+            double value = (double)s->smooth[i];
+            low = value < low ? value : low;
+            high = value > high ? value : high;
         }
     h->low = low;
     h->width = (high - low) / BINS;
@@ -228,12 +260,9 @@ static bool fill_histogram(const edx_segment *s, histogram *h)
     for (uint32_t i = 0; i < s->pixels; i++)
         if (is_free(s, i)) {
             uint32_t bin = (uint32_t)(((double)s->smooth[i] - low) / h->width);
-            bin = bin < BINS ? bin : BINS - 1;
-            h->n[bin]++;
-            h->pixels++;
-            h->sum += bin;
-            h->squares += (double)bin * bin;
+            h->n[bin < BINS ? bin : BINS - 1]++;
         }
+    add_up(h);
     return true;
 }
 
@@ -249,7 +278,7 @@ static bool find_threshold(const edx_segment *s, level *out)
         return false;
     for (uint32_t b = 0; b + 1 < BINS; b++) {
         below += h.n[b];
-        sum += h.n[b] * b;
+        sum += (double)h.n[b] * b;
         double above = h.pixels - below, apart = sum / below - (h.sum - sum) / above;
         double between = below * above * apart * apart;
         if (between > best * (1 + 1e-12))
@@ -327,6 +356,47 @@ static void set_mask(edx_segment *s, const level *l)
                      prominence(s, l, i) > NOISE_SIGMA;
 }
 
+/* ---- frames ---- */
+
+/* What holds all pixels that are not 0, and by pixels more. */
+static frame frame_of(const edx_segment *s, const uint8_t *set, uint32_t by)
+{
+    frame f = {s->rows, 0, s->cols, 0};
+
+    for (uint32_t r = 0; r < s->rows; r++) {
+        const uint8_t *row = set + (size_t)r * s->cols;
+        uint32_t c = 0, end = s->cols;
+        while (c < end && row[c] == 0)
+            c++;
+        while (end > c && row[end - 1] == 0)
+            end--;
+        if (c == end)
+            continue;
+        f.row = r < f.row ? r : f.row;
+        f.end_row = r + 1;
+        f.col = c < f.col ? c : f.col;
+        f.end_col = end > f.end_col ? end : f.end_col;
+    }
+    if (f.end_row == 0)
+        return (frame){0};
+    f.row = f.row > by ? f.row - by : 0;
+    f.col = f.col > by ? f.col - by : 0;
+    f.end_row = f.end_row + by < s->rows ? f.end_row + by : s->rows;
+    f.end_col = f.end_col + by < s->cols ? f.end_col + by : s->cols;
+    return f;
+}
+
+/* Pixels of a frame's rows. */
+static uint32_t first_of(const edx_segment *s, const frame *f)
+{
+    return f->row * s->cols;
+}
+
+static uint32_t end_of(const edx_segment *s, const frame *f)
+{
+    return f->end_row * s->cols;
+}
+
 /* ---- components ---- */
 
 /* Puts the neighbours of a pixel into out; returns how many: 4, or 8 with corners, fewer at edges.
@@ -363,20 +433,40 @@ static uint32_t flood(edx_segment *s, uint32_t first, uint32_t end, uint8_t valu
 
 enum { OUTSIDE = 2, KEPT = 3 }; /* of a mask beside 0 and 1 */
 
-/* What is not connected with the map's edge belongs to what surrounds it. */
+/* Paints what is not set and has a neighbour outside in the row or, where other is a row, there; in
+ * one direction. Returns whether there was any. */
+static bool sweep_row(edx_segment *s, uint8_t *row, const uint8_t *other, bool back)
+{
+    bool outside = other == NULL, any = false;
+
+    for (uint32_t i = 0; i < s->cols; i++) {
+        uint32_t c = back ? s->cols - 1 - i : i;
+        if (row[c] == 0 && (outside || i == 0 || other == NULL || other[c] == OUTSIDE)) {
+            row[c] = OUTSIDE;
+            any = true;
+        }
+        outside = row[c] == OUTSIDE;
+    }
+    return any;
+}
+
+/* What is not connected with the map's edge belongs to what surrounds it: sweeps down and up until
+ * nothing changes, of which round parts need few. */
 static void fill_holes(edx_segment *s)
 {
-    uint32_t end = 0;
+    bool any = true;
 
-    for (uint32_t i = 0; i < s->pixels; i++) {
-        uint32_t row = i / s->cols, col = i % s->cols;
-        bool edge = row == 0 || row == s->rows - 1 || col == 0 || col == s->cols - 1;
-        if (edge && s->mask[i] == 0) {
-            s->mask[i] = OUTSIDE;
-            s->order[end++] = i;
+    while (any) {
+        any = false;
+        for (uint32_t r = 0; r < s->rows; r++) {
+            uint8_t *row = s->mask + (size_t)r * s->cols;
+            any |= sweep_row(s, row, r > 0 ? row - s->cols : NULL, false);
+        }
+        for (uint32_t r = s->rows; r-- > 0;) {
+            uint8_t *row = s->mask + (size_t)r * s->cols;
+            any |= sweep_row(s, row, r + 1 < s->rows ? row + s->cols : NULL, true);
         }
     }
-    flood(s, 0, end, 0, OUTSIDE, false);
     for (uint32_t i = 0; i < s->pixels; i++)
         s->mask[i] = s->mask[i] == 1 || (s->mask[i] == 0 && is_free(s, i));
 }
@@ -450,19 +540,19 @@ static uint16_t nearest(const edx_segment *s, const uint16_t *row, const uint16_
 }
 
 /* near[p] becomes the largest near[q] - distance(p, q) over all q, distances in fifths of a pixel:
- * once down, once up. */
-static void spread(edx_segment *s)
+ * once down, once up; in a frame beyond which nothing is near, or everything is as within. */
+static void spread(edx_segment *s, const frame *f)
 {
     size_t cols = s->cols;
 
-    for (uint32_t r = 0; r < s->rows; r++) {
+    for (uint32_t r = f->row; r < f->end_row; r++) {
         uint16_t *row = s->near + r * cols;
-        for (uint32_t c = 0; c < s->cols; c++)
+        for (uint32_t c = f->col; c < f->end_col; c++)
             row[c] = nearest(s, row, r > 0 ? row - cols : NULL, c, -1);
     }
-    for (uint32_t r = s->rows; r-- > 0;) {
+    for (uint32_t r = f->end_row; r-- > f->row;) {
         uint16_t *row = s->near + r * cols;
-        for (uint32_t c = s->cols; c-- > 0;)
+        for (uint32_t c = f->end_col; c-- > f->col;)
             row[c] = nearest(s, row, r + 1 < s->rows ? row + cols : NULL, c, 1);
     }
 }
@@ -487,18 +577,18 @@ static uint32_t root_of(edx_segment *s, uint32_t basin)
 /* Pixels of the mask into order, the inmost first; returns how many. */
 static uint32_t sort_by_depth(edx_segment *s)
 {
-    uint32_t n = 0, inmost = FAR;
+    uint32_t n = 0, inmost = FAR, first = first_of(s, &s->mask_in), end = end_of(s, &s->mask_in);
 
-    for (uint32_t i = 0; i < s->pixels; i++)
+    for (uint32_t i = first; i < end; i++)
         if (s->mask[i] && s->near[i] < inmost)
             inmost = s->near[i];
     memset(s->starts, 0, sizeof *s->starts * (FAR - inmost + 2));
-    for (uint32_t i = 0; i < s->pixels; i++)
+    for (uint32_t i = first; i < end; i++)
         if (s->mask[i])
             s->starts[s->near[i] - inmost + 1]++;
     for (uint32_t d = 0; d <= FAR - inmost; d++)
         s->starts[d + 1] += s->starts[d];
-    for (uint32_t i = 0; i < s->pixels; i++)
+    for (uint32_t i = first; i < end; i++)
         if (s->mask[i]) {
             s->order[s->starts[s->near[i] - inmost]++] = i;
             n++;
@@ -552,9 +642,9 @@ typedef uint32_t valley_at(const edx_segment *s, const level *l, uint32_t pixel)
  * pixels there are, in order. */
 static uint32_t flood_basins(edx_segment *s, const level *l, valley_at *valley)
 {
-    uint32_t basins = 0, n = sort_by_depth(s);
+    uint32_t basins = 0, n = sort_by_depth(s), first = first_of(s, &s->mask_in);
 
-    memset(s->basin, 0, sizeof *s->basin * s->pixels);
+    memset(s->basin + first, 0, sizeof *s->basin * (end_of(s, &s->mask_in) - first));
     for (uint32_t i = 0; i < n; i++)
         add_to_basin(s, s->order[i], valley(s, l, s->order[i]), &basins);
     for (uint32_t i = 0; i < n; i++)
@@ -569,7 +659,7 @@ static double step_of(const edx_segment *s, const level *l)
 {
     double most = 0;
 
-    for (uint32_t i = 0; i < s->pixels; i++)
+    for (uint32_t i = first_of(s, &s->mask_in); i < end_of(s, &s->mask_in); i++)
         if (s->mask[i])
             most = fmax(most, (double)s->smooth[i] - l->background);
     return most / HEIGHTS;
@@ -587,10 +677,13 @@ static uint32_t valley_of_signal(const edx_segment *s, const level *l, uint32_t 
 static void split_by_signal(edx_segment *s, level *l)
 {
     l->step = step_of(s, l);
-    for (uint32_t i = 0; i < s->pixels; i++) {
-        double height = ((double)s->smooth[i] - l->background) / l->step;
-        s->near[i] = s->mask[i] ? (uint16_t)(FAR - fmin(fmax(height, 1), HEIGHTS)) : FAR;
+    for (uint32_t i = first_of(s, &s->mask_in); i < end_of(s, &s->mask_in); i++) {
+        s->near[i] = FAR;
         s->group[i] = s->mask[i];
+        if (!s->mask[i])
+            continue;
+        double height = ((double)s->smooth[i] - l->background) / l->step;
+        s->near[i] = (uint16_t)(FAR - fmin(fmax(height, 1), HEIGHTS));
     }
     flood_basins(s, l, valley_of_signal);
 }
@@ -615,11 +708,11 @@ static bool is_between_groups(const edx_segment *s, uint32_t pixel)
 
 static void split_by_shape(edx_segment *s, const level *l)
 {
-    for (uint32_t i = 0; i < s->pixels; i++) {
+    for (uint32_t i = first_of(s, &s->mask_in); i < end_of(s, &s->mask_in); i++) {
         bool inside = s->mask[i] && !is_between_groups(s, i);
         s->near[i] = inside ? 0 : s->mask[i] ? FAR - STRAIGHT : FAR;
     }
-    spread(s);
+    spread(s, &s->mask_in);
     uint32_t n = flood_basins(s, l, valley_of_distance);
     for (uint32_t i = 0; i < n; i++)
         s->highest[s->group[s->order[i]] - 1] = 0;
@@ -644,13 +737,21 @@ static void measure_areas(edx_segment *s)
  * and there are no parts in the blur of another. */
 static void take_surroundings(edx_segment *s)
 {
+    uint16_t most = 0;
+
     measure_areas(s);
+    memset(s->near, 0, sizeof *s->near * s->pixels);
     for (uint32_t i = 0; i < s->pixels; i++) {
+        s->taken[i] = s->label[i] > 0;
+        if (s->label[i] == 0)
+            continue;
         double radius = sqrt(s->found[s->label[i]] / 3.14159265358979323846);
-        s->near[i] = s->label[i] > 0 ? (uint16_t)fmin(STRAIGHT * (0.4 * radius + 2) + 0.5, FAR) : 0;
+        s->near[i] = (uint16_t)fmin(STRAIGHT * (0.4 * radius + 2) + 0.5, FAR);
+        most = s->near[i] > most ? s->near[i] : most;
     }
-    spread(s);
-    for (uint32_t i = 0; i < s->pixels; i++)
+    frame reach = frame_of(s, s->taken, most / STRAIGHT + 1);
+    spread(s, &reach);
+    for (uint32_t i = first_of(s, &reach); i < end_of(s, &reach); i++)
         s->taken[i] = s->near[i] > 0;
 }
 
@@ -763,6 +864,7 @@ static bool search(edx_segment *s, const edx_segment_map *map)
     fill_holes(s);
     if (!keep_parts(s, map, &l))
         return false;
+    s->mask_in = frame_of(s, s->mask, 1);
     split_by_signal(s, &l);
     split_by_shape(s, &l);
     take_surroundings(s);
