@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <edx.h>
 
-enum { ROWS = 4, COLS = 6, CHANNELS = 300, FRAMES = 3, WAIT_MS = 20000 };
+enum { ROWS = 4, COLS = 6, CHANNELS = 300, FRAMES = 3, WAIT_MS = 90000 };
 
 static int failures;
 
@@ -233,6 +234,20 @@ static void check_states(const edx_item *reply)
     EXPECT(edx_item_kind_of(edx_item_at(edx_item_get(reply, "drift_nm"), 1)) == EDX_ITEM_NUMBER);
 }
 
+/* Results are there before edxd has stored them; then it is finished. */
+static void wait_until_finished(edx_client *client)
+{
+    const struct timespec pause = {.tv_nsec = 50000000};
+    const char *const question[] = {"status", NULL};
+    const edx_item *reply = NULL;
+    char text[16] = "";
+    for (int i = 0; i < WAIT_MS / 50 && strcmp(text, "finished") != 0; i++) {
+        nanosleep(&pause, NULL);
+        if (edx_client_ask(client, question, WAIT_MS, &reply, NULL) == EDX_DONE)
+            edx_item_text(edx_item_get(reply, "state"), text, sizeof text);
+    }
+}
+
 static void ask(const edx_client_options *given)
 {
     static const char *const questions[][4] = {{"status"},
@@ -248,6 +263,8 @@ static void ask(const edx_client_options *given)
     const edx_item *reply = NULL;
     options.topics = "";
     EXPECT(edx_client_open(&options, &client, &problem) == EDX_DONE);
+    if (client)
+        wait_until_finished(client);
     for (size_t i = 0; client && i < sizeof outcomes / sizeof *outcomes; i++) {
         problem.text[0] = '\0';
         int outcome = edx_client_ask(client, questions[i], WAIT_MS, &reply, &problem);
