@@ -5,7 +5,9 @@
 #include <string.h>
 
 #include "analysis/analysis_inside.h"
+#include "analysis/grouped.h"
 #include "analysis/profile.h"
+#include "analysis/scene_rows.h"
 
 edx_status edx_analysis_check(const edx_begin *begin, const edx_settings *settings, edx_error *err)
 {
@@ -39,6 +41,11 @@ static edx_status new_drift(const edx_begin *begin, const edx_settings *settings
     return edx_drift_new(begin->rows, begin->cols, out, err);
 }
 
+static uint32_t groups_of(const edx_settings *settings)
+{
+    return edx_grouped_folds((uint32_t)settings->analysis.replicates);
+}
+
 edx_status edx_analysis_new(const edx_begin *begin, const edx_settings *settings,
                             edx_analysis **out, edx_error *err)
 {
@@ -47,9 +54,10 @@ edx_status edx_analysis_new(const edx_begin *begin, const edx_settings *settings
     if (!a)
         return edx_fail(err, EDX_E_NOMEM, "no memory for an analysis");
     a->begin = a->known = *begin;
-    edx_status status = edx_setup_new(settings, &a->known, &a->now, err);
+    edx_status status = edx_scene_new_grouped(begin->rows, begin->cols, begin->channels,
+                                              groups_of(settings), &a->scene, err);
     if (status == EDX_OK)
-        status = edx_scene_new(begin->rows, begin->cols, begin->channels, &a->scene, err);
+        status = edx_setup_new(settings, &a->known, a->scene, &a->now, err);
     if (status == EDX_OK)
         status = edx_pending_new(&a->later, err);
     if (status == EDX_OK)
@@ -160,11 +168,13 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     edx_setup *before = analysis->now, *after = NULL;
     edx_drift *drift = NULL;
     edx_analysis_catch_up(analysis);
-    edx_status status = edx_setup_new(settings, &analysis->known, &after, err);
+    edx_status status = edx_setup_new(settings, &analysis->known, analysis->scene, &after, err);
     if (status == EDX_OK)
         status = new_drift(&analysis->begin, settings, &drift, err);
     if (status == EDX_OK)
         status = edx_detail_set_pool(after->detail, analysis->decompose_pool, err);
+    if (status == EDX_OK)
+        status = edx_scene_regroup(analysis->scene, groups_of(settings), err);
     if (status != EDX_OK) {
         edx_drift_free(&drift);
         edx_setup_free(&after);
@@ -173,7 +183,7 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     analysis->now = after;
     renew_drift(analysis, before, &drift);
     const bool dealt = deals_anew(analysis, before);
-    if (!edx_detail_follow(after->detail, before->detail, analysis->scene) || dealt)
+    if (!edx_detail_follow(after->detail, before->detail) || dealt)
         analysis->misplaced = analysis->misplaced || analysis->added;
     if (after->intensity) {
         edx_intensity_set_pool(after->intensity, analysis->pool);
@@ -203,7 +213,8 @@ edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err)
 {
     edx_setup *before = analysis->now, *after = NULL;
     const size_t pixels = edx_analysis_scan_pixels(analysis);
-    edx_status status = edx_setup_new(&before->settings, &analysis->known, &after, err);
+    edx_status status =
+        edx_setup_new(&before->settings, &analysis->known, analysis->scene, &after, err);
     if (status == EDX_OK)
         status = edx_detail_set_pool(after->detail, analysis->decompose_pool, err);
     if (status != EDX_OK) {
@@ -361,6 +372,8 @@ edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, 
 {
     edx_detail_input input;
     edx_analysis_catch_up(analysis);
+    if (results->final)
+        edx_scene_sort(analysis->scene);
     edx_status status = describe(analysis, results->final, &input, err);
     if (status == EDX_OK)
         status = edx_detail_update(analysis->now->detail, &input, &results->detail, err);

@@ -78,9 +78,9 @@ static inline size_t edx_analysis_scan_pixels(const edx_analysis *a)
  */
 edx_status edx_setup_derive(edx_setup *setup, const edx_settings *settings, const edx_begin *begin,
                             edx_error *err);
-/* The same with it. */
-edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin, edx_setup **out,
-                         edx_error *err);
+/* The same with it; cube holds all counts. */
+edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin,
+                         const edx_scene *cube, edx_setup **out, edx_error *err);
 void edx_setup_free(edx_setup **setup);
 
 /* Counts each scan pixel's counts within analysis.energy_eV anew. */

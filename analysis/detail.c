@@ -55,7 +55,8 @@ static edx_status open_counts(edx_detail *d, const edx_detail_setup *s, edx_erro
                                     .bin_energy = (uint32_t)s->settings->analysis.bin_energy,
                                     .lo = s->lo,
                                     .hi = s->hi};
-    return edx_grouped_new(&shape, (uint32_t)s->settings->analysis.replicates, &d->grouped, err);
+    return edx_grouped_new(&shape, s->cube, (uint32_t)s->settings->analysis.replicates, &d->grouped,
+                           err);
 }
 
 static edx_status open_components(edx_detail *d, const edx_detail_setup *s, edx_error *err)
@@ -201,9 +202,9 @@ edx_status edx_detail_set_pool(edx_detail *detail, edx_pool *pool, edx_error *er
 
 /* ---- counts ---- */
 
-bool edx_detail_follow(edx_detail *detail, edx_detail *before, const edx_scene *scene)
+bool edx_detail_follow(edx_detail *detail, edx_detail *before)
 {
-    bool counts = edx_grouped_follow(detail->grouped, before->grouped, scene);
+    bool counts = edx_grouped_follow(detail->grouped, before->grouped);
 
     edx_portraits_follow(detail->portraits, before->portraits);
     return edx_watch_follow(detail->watch, before->watch) && counts;
@@ -391,7 +392,7 @@ edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
                              edx_detail_results *out, edx_error *err)
 {
     edx_detail *d = detail;
-    edx_status status = edx_grouped_ready(d->grouped, input->scene, err);
+    edx_status status = edx_grouped_ready(d->grouped, err);
 
     memset(out, 0, sizeof *out);
     if (status != EDX_OK)

@@ -1,5 +1,5 @@
 /* What follows from the counts once the maps are out: components, particles, change under the beam.
- * It keeps its own counts, by groups of frames, and may lag behind the scene. */
+ * It keeps its own counts, and may lag behind the scene. */
 #ifndef EDX_ANALYSIS_DETAIL_H
 #define EDX_ANALYSIS_DETAIL_H
 
@@ -23,9 +23,10 @@ typedef struct edx_detail edx_detail;
 typedef struct edx_detail_setup {
     const edx_begin *begin;
     const edx_settings *settings;
-    edx_axis axis;       /* the analysis' */
-    uint32_t rows, cols; /* analysis pixels */
-    uint32_t lo, hi;     /* scan channels within analysis.energy_eV */
+    const edx_scene *cube; /* all counts; grouped (edx_grouped_folds) when they are asked for */
+    edx_axis axis;         /* the analysis' */
+    uint32_t rows, cols;   /* analysis pixels */
+    uint32_t lo, hi;       /* scan channels within analysis.energy_eV */
     const edx_line *lines;
     uint32_t n;
 } edx_detail_setup;
@@ -36,9 +37,9 @@ void edx_detail_free(edx_detail **detail);
 /* Lets pool (the caller's; NULL: none) share the work; results stay the same. NOMEM. */
 edx_status edx_detail_set_pool(edx_detail *detail, edx_pool *pool, edx_error *err);
 
-/* Takes over the counts of before where they are kept alike; else starts from all counts of a
- * scene, which then are in no group of frames, and in no frame: false. */
-bool edx_detail_follow(edx_detail *detail, edx_detail *before, const edx_scene *scene);
+/* Takes over the counts of before where they are kept alike; else starts from those of the cube.
+ * False where some of these are in no group of frames, or in no frame. */
+bool edx_detail_follow(edx_detail *detail, edx_detail *before);
 /* Forgets all counts. */
 void edx_detail_clear(edx_detail *detail);
 /* Adds events of rows row ... of a scan frame as edx_scene_add does. What memory there is none for

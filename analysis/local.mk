@@ -115,6 +115,7 @@ libedxanalysis_la_SOURCES  = \
 	analysis/scene_rows.h \
 	analysis/scene_strip.c \
 	analysis/scene_strip.h \
+	analysis/scene_view.c \
 	analysis/segment.c \
 	analysis/segment.h \
 	analysis/setup.c \
@@ -127,6 +128,8 @@ libedxanalysis_la_SOURCES  = \
 	analysis/sums.c \
 	analysis/survey.c \
 	analysis/survey.h \
+	analysis/tape.c \
+	analysis/tape.h \
 	analysis/templates.c \
 	analysis/templates.h \
 	analysis/thickness.c \

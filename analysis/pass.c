@@ -15,7 +15,7 @@
 /* A range of pixels, summed by one thread in order. */
 typedef struct lane {
     uint32_t first, end;
-    float *y;    /* [channels, EDX_PASS] */
+    float *y;    /* [channels + 1, EDX_PASS] the last: of channels that a view has none for */
     double *sum; /* the same, of what was flushed */
     double square[EDX_PASS], product[EDX_PASS];
 } lane;
@@ -24,8 +24,8 @@ struct edx_pass {
     uint32_t pixels, channels, n_lanes;
     const edx_pass_kernel *kernel;
     edx_pool *pool;
-    float *scale; /* [pixels] a_i */
-    float *w;
+    float *scale;  /* [pixels] a_i */
+    float *w;      /* [channels + 1, EDX_PASS] the last: 0 */
     float *column; /* [channels] */
     float values[2][EDX_PASS_VALUES];
     lane lanes[MAX_LANES];
@@ -51,7 +51,7 @@ static bool open_lane(lane *l, size_t cells)
 
 static bool allocate(edx_pass *p)
 {
-    size_t cells = (size_t)p->channels * EDX_PASS;
+    size_t cells = ((size_t)p->channels + 1) * EDX_PASS;
     bool got = true;
 
     p->scale = calloc(p->pixels, sizeof *p->scale);
@@ -145,26 +145,42 @@ float *edx_pass_input(edx_pass *pass)
 
 /* ---- one pixel ---- */
 
+static void dot_part(const edx_pass *p, const edx_scene *part, uint32_t pixel, const float *values,
+                     float *sum)
+{
+    const uint16_t *map = edx_scene_map(part);
+
+    for (uint32_t i = 0; i < edx_scene_pieces(part); i++) {
+        edx_scene_row row = edx_scene_piece(part, pixel, i);
+        p->kernel->dot(&row, map, values, p->w, sum);
+    }
+}
+
 static void dot_parts(const edx_pass *p, const edx_pass_term *term, uint32_t pixel, float *sum)
 {
     memset(sum, 0, sizeof *sum * EDX_PASS);
-    for (uint32_t k = 0; k < term->parts; k++) {
-        if (term->part[k] == NULL)
-            continue;
-        edx_scene_row row = edx_scene_row_at(term->part[k], pixel);
-        p->kernel->dot(&row, p->values[term->sign[k] < 0], p->w, sum);
+    for (uint32_t k = 0; k < term->parts; k++)
+        if (term->part[k] != NULL)
+            dot_part(p, term->part[k], pixel, p->values[term->sign[k] < 0], sum);
+}
+
+static void spread_part(const edx_pass *p, const edx_scene *part, uint32_t pixel,
+                        const float *values, const float *u, float *y)
+{
+    const uint16_t *map = edx_scene_map(part);
+
+    for (uint32_t i = 0; i < edx_scene_pieces(part); i++) {
+        edx_scene_row row = edx_scene_piece(part, pixel, i);
+        p->kernel->spread(&row, map, values, u, y);
     }
 }
 
 static void spread_parts(const edx_pass *p, const edx_pass_term *term, uint32_t pixel,
                          const float *u, float *y)
 {
-    for (uint32_t k = 0; k < term->parts; k++) {
-        if (term->part[k] == NULL)
-            continue;
-        edx_scene_row row = edx_scene_row_at(term->part[k], pixel);
-        p->kernel->spread(&row, p->values[term->sign[k] < 0], u, y);
-    }
+    for (uint32_t k = 0; k < term->parts; k++)
+        if (term->part[k] != NULL)
+            spread_part(p, term->part[k], pixel, p->values[term->sign[k] < 0], u, y);
 }
 
 /* ---- X' a X w ---- */
@@ -201,6 +217,7 @@ static void flush(lane *l, size_t cells)
         l->sum[i] += (double)l->y[i];
         l->y[i] = 0;
     }
+    memset(l->y + cells, 0, sizeof *l->y * EDX_PASS);
 }
 
 /* Where what is summed from pixel i on is flushed: at the end of a lane, and where a finer one
@@ -328,26 +345,41 @@ void edx_pass_maps(edx_pass *pass, const edx_scene *store, uint32_t n, float *ma
 
 typedef struct squaring {
     const float *column;
+    float *tally; /* [channels] 0 between pixels */
     double sum;
 } squaring;
 
-static void square_voxel(void *context, uint32_t channel, uint32_t count)
+static void tally_voxel(void *context, uint32_t channel, uint32_t count)
 {
     squaring *s = context;
 
-    s->sum += (double)count * count * (double)s->column[channel];
+    s->tally[channel] += (float)count;
 }
 
-/* A pixel whose counts all have one digit: those of several go the long way. */
-static bool square_row(const edx_scene_row *row, squaring *s)
+/* Once for a channel, however often it comes. */
+static void square_voxel(void *context, uint32_t channel, uint32_t count)
+{
+    squaring *s = context;
+    double x = (double)s->tally[channel];
+
+    (void)count;
+    s->tally[channel] = 0;
+    s->sum += x * x * (double)s->column[channel];
+}
+
+/* A pixel in one piece whose counts all have one digit: others go the long way. */
+static bool square_row(const edx_scene *store, uint32_t pixel, squaring *s)
 {
     uint32_t keys = 0;
     float sum = 0;
 
-    for (uint32_t i = 0; i < row->n; i++) {
-        float x = row->digits[i];
-        keys |= row->keys[i];
-        sum += x * x * s->column[row->keys[i] & EDX_ROW_CHANNEL];
+    if (edx_scene_pieces(store) != 1 || edx_scene_map(store) != NULL)
+        return false;
+    edx_scene_row row = edx_scene_piece(store, pixel, 0);
+    for (uint32_t i = 0; i < row.n; i++) {
+        float x = row.digits[i];
+        keys |= row.keys[i];
+        sum += x * x * s->column[row.keys[i] & EDX_ROW_CHANNEL];
     }
     s->sum = (double)sum;
     return keys <= EDX_ROW_CHANNEL;
@@ -362,10 +394,10 @@ static void square_lane(void *context, uint32_t index, uint32_t worker)
     (void)worker;
     l->square[0] = 0;
     for (uint32_t i = l->first; i < l->end; i++) {
-        edx_scene_row row = edx_scene_row_at(j->store, i);
-        squaring s = {p->column, 0};
-        if (!square_row(&row, &s)) {
+        squaring s = {p->column, l->y, 0};
+        if (!square_row(j->store, i, &s)) {
             s.sum = 0;
+            edx_scene_visit(j->store, i, tally_voxel, &s);
             edx_scene_visit(j->store, i, square_voxel, &s);
         }
         l->square[0] += (double)p->scale[i] * s.sum;

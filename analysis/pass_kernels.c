@@ -5,6 +5,7 @@
 #include <string.h>
 
 #define INLINE static inline __attribute__((always_inline))
+#define UNROLL _Pragma("GCC unroll 4")
 
 /* Whether no slot has a place above 0, as nearly always: a channel is its key then. */
 INLINE bool narrow(const edx_scene_row *row)
@@ -22,9 +23,10 @@ INLINE bool narrow(const edx_scene_row *row)
 }
 
 /* Where the lanes of a slot's channel start, and its index in the values. */
-INLINE size_t at(const edx_scene_row *row, uint32_t i, bool all_narrow)
+INLINE size_t at(const edx_scene_row *row, uint32_t i, bool all_narrow, const uint16_t *map)
 {
-    return (size_t)(all_narrow ? row->keys[i] : row->keys[i] & EDX_ROW_CHANNEL) * EDX_PASS;
+    uint32_t channel = all_narrow ? row->keys[i] : row->keys[i] & EDX_ROW_CHANNEL;
+    return (size_t)(map != NULL ? map[channel] : channel) * EDX_PASS;
 }
 
 INLINE uint32_t worth(const edx_scene_row *row, uint32_t i, bool all_narrow)
@@ -33,90 +35,112 @@ INLINE uint32_t worth(const edx_scene_row *row, uint32_t i, bool all_narrow)
     return place << 8 | row->digits[i];
 }
 
-/* The loops for vectors of one type, N of which make EDX_PASS lanes: two sums a turn, so that one
- * addition need not wait for the other. */
-#define DEFINE_LOOPS(NAME, TARGET, VECTOR, N)                                                      \
+typedef float floats_4 __attribute__((vector_size(16)));
+typedef float floats_8 __attribute__((vector_size(32)));
+typedef float floats_16 __attribute__((vector_size(64)));
+/* The same in memory, anywhere: compilers copy them with what fits, where memcpy goes by halves. */
+typedef float any_4 __attribute__((vector_size(16), aligned(4), may_alias));
+typedef float any_8 __attribute__((vector_size(32), aligned(4), may_alias));
+typedef float any_16 __attribute__((vector_size(64), aligned(4), may_alias));
+
+/* The loops for vectors of L lanes, N of which make EDX_PASS: two sums a turn, so that one addition
+ * need not wait for the other. */
+#define DEFINE_LOOPS(NAME, TARGET, L, N)                                                           \
     typedef struct NAME##_lanes {                                                                  \
-        VECTOR part[N];                                                                            \
+        floats_##L part[N];                                                                        \
     } NAME##_lanes;                                                                                \
                                                                                                    \
     TARGET INLINE NAME##_lanes NAME##_load(const float *from)                                      \
     {                                                                                              \
         NAME##_lanes to;                                                                           \
-        memcpy(&to, from, sizeof to);                                                              \
+        UNROLL                                                                                     \
+        for (int k = 0; k < (N); k++)                                                              \
+            to.part[k] = ((const any_##L *)from)[k];                                               \
         return to;                                                                                 \
+    }                                                                                              \
+                                                                                                   \
+    TARGET INLINE void NAME##_store(float *to, const NAME##_lanes *from)                           \
+    {                                                                                              \
+        UNROLL                                                                                     \
+        for (int k = 0; k < (N); k++)                                                              \
+            ((any_##L *)to)[k] = from->part[k];                                                    \
     }                                                                                              \
                                                                                                    \
     TARGET INLINE void NAME##_add(NAME##_lanes *sum, float value, const NAME##_lanes *x)           \
     {                                                                                              \
+        UNROLL                                                                                     \
         for (int k = 0; k < (N); k++)                                                              \
             sum->part[k] += value * x->part[k];                                                    \
     }                                                                                              \
                                                                                                    \
     TARGET INLINE void NAME##_take(NAME##_lanes *sum, const edx_scene_row *row, uint32_t i,        \
-                                   const float *values, const float *w, bool all_narrow)           \
+                                   const uint16_t *map, const float *values, const float *w,       \
+                                   bool all_narrow)                                                \
     {                                                                                              \
-        NAME##_lanes x = NAME##_load(w + at(row, i, all_narrow));                                  \
+        NAME##_lanes x = NAME##_load(w + at(row, i, all_narrow, map));                             \
         NAME##_add(sum, values[worth(row, i, all_narrow)], &x);                                    \
     }                                                                                              \
                                                                                                    \
-    TARGET INLINE void NAME##_sum(const edx_scene_row *row, const float *values, const float *w,   \
-                                  float *sum, bool all_narrow)                                     \
+    TARGET INLINE void NAME##_sum(const edx_scene_row *row, const uint16_t *map,                   \
+                                  const float *values, const float *w, float *sum,                 \
+                                  bool all_narrow)                                                 \
     {                                                                                              \
         NAME##_lanes even = NAME##_load(sum), odd = {{{0}}};                                       \
         uint32_t i = 0;                                                                            \
         for (; i + 1 < row->n; i += 2) {                                                           \
-            NAME##_take(&even, row, i, values, w, all_narrow);                                     \
-            NAME##_take(&odd, row, i + 1, values, w, all_narrow);                                  \
+            NAME##_take(&even, row, i, map, values, w, all_narrow);                                \
+            NAME##_take(&odd, row, i + 1, map, values, w, all_narrow);                             \
         }                                                                                          \
         if (i < row->n)                                                                            \
-            NAME##_take(&even, row, i, values, w, all_narrow);                                     \
+            NAME##_take(&even, row, i, map, values, w, all_narrow);                                \
+        UNROLL                                                                                     \
         for (int k = 0; k < (N); k++)                                                              \
             even.part[k] += odd.part[k];                                                           \
-        memcpy(sum, &even, sizeof even);                                                           \
+        NAME##_store(sum, &even);                                                                  \
     }                                                                                              \
                                                                                                    \
-    TARGET INLINE void NAME##_put(const edx_scene_row *row, const float *values, const float *u,   \
-                                  float *y, bool all_narrow)                                       \
+    TARGET INLINE void NAME##_put(const edx_scene_row *row, const uint16_t *map,                   \
+                                  const float *values, const float *u, float *y, bool all_narrow)  \
     {                                                                                              \
         NAME##_lanes x = NAME##_load(u);                                                           \
         for (uint32_t i = 0; i < row->n; i++) {                                                    \
-            float *to = y + at(row, i, all_narrow);                                                \
+            float *to = y + at(row, i, all_narrow, map);                                           \
             NAME##_lanes sum = NAME##_load(to);                                                    \
             NAME##_add(&sum, values[worth(row, i, all_narrow)], &x);                               \
-            memcpy(to, &sum, sizeof sum);                                                          \
+            NAME##_store(to, &sum);                                                                \
         }                                                                                          \
     }                                                                                              \
                                                                                                    \
-    TARGET static void NAME##_dot(const edx_scene_row *row, const float *values, const float *w,   \
-                                  float *sum)                                                      \
+    TARGET static void NAME##_dot(const edx_scene_row *row, const uint16_t *map,                   \
+                                  const float *values, const float *w, float *sum)                 \
     {                                                                                              \
-        if (narrow(row))                                                                           \
-            NAME##_sum(row, values, w, sum, true);                                                 \
+        if (!narrow(row))                                                                          \
+            NAME##_sum(row, map, values, w, sum, false);                                           \
+        else if (map != NULL)                                                                      \
+            NAME##_sum(row, map, values, w, sum, true);                                            \
         else                                                                                       \
-            NAME##_sum(row, values, w, sum, false);                                                \
+            NAME##_sum(row, NULL, values, w, sum, true);                                           \
     }                                                                                              \
                                                                                                    \
-    TARGET static void NAME##_spread(const edx_scene_row *row, const float *values,                \
-                                     const float *u, float *y)                                     \
+    TARGET static void NAME##_spread(const edx_scene_row *row, const uint16_t *map,                \
+                                     const float *values, const float *u, float *y)                \
     {                                                                                              \
-        if (narrow(row))                                                                           \
-            NAME##_put(row, values, u, y, true);                                                   \
+        if (!narrow(row))                                                                          \
+            NAME##_put(row, map, values, u, y, false);                                             \
+        else if (map != NULL)                                                                      \
+            NAME##_put(row, map, values, u, y, true);                                              \
         else                                                                                       \
-            NAME##_put(row, values, u, y, false);                                                  \
+            NAME##_put(row, NULL, values, u, y, true);                                             \
     }                                                                                              \
                                                                                                    \
     static const edx_pass_kernel NAME##_kernel = {NAME##_dot, NAME##_spread};
 
-typedef float four __attribute__((vector_size(16)));
-DEFINE_LOOPS(plain, , four, 4)
+DEFINE_LOOPS(plain, , 4, 4)
 
 #ifdef __x86_64__
 
-typedef float eight __attribute__((vector_size(32)));
-typedef float sixteen __attribute__((vector_size(64)));
-DEFINE_LOOPS(avx2, __attribute__((target("avx2,fma"))), eight, 2)
-DEFINE_LOOPS(avx512, __attribute__((target("avx512f,avx512bw,avx512vl"))), sixteen, 1)
+DEFINE_LOOPS(avx2, __attribute__((target("avx2,fma"))), 8, 2)
+DEFINE_LOOPS(avx512, __attribute__((target("avx512f,avx512bw,avx512vl"))), 16, 1)
 
 const edx_pass_kernel *edx_pass_kernel_get(edx_kernel_set set)
 {

@@ -12,12 +12,12 @@
 /* values[place * 256 + digit] is what a slot is worth. */
 #define EDX_PASS_VALUES (EDX_ROW_PLACES * 256u)
 
-/* sum [EDX_PASS] += sum over slots of value * w[channel]. */
-typedef void edx_pass_dot(const edx_scene_row *row, const float *values, const float *w,
-                          float *sum);
-/* y[channel] += value * u [EDX_PASS] for every slot. */
-typedef void edx_pass_spread(const edx_scene_row *row, const float *values, const float *u,
-                             float *y);
+/* sum [EDX_PASS] += sum over slots of value * w[map[channel]]; no map (NULL): of w[channel]. */
+typedef void edx_pass_dot(const edx_scene_row *row, const uint16_t *map, const float *values,
+                          const float *w, float *sum);
+/* y[map[channel]] += value * u [EDX_PASS] for every slot. */
+typedef void edx_pass_spread(const edx_scene_row *row, const uint16_t *map, const float *values,
+                             const float *u, float *y);
 
 typedef struct edx_pass_kernel {
     edx_pass_dot *dot;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "analysis/scene_inside.h"
+#include "analysis/scene_rows.h"
 
 /* ---- life ---- */
 
@@ -53,31 +54,46 @@ void edx_scene_use(edx_scene *scene, const edx_kernel *kernel)
 
 static bool allocate(edx_scene *scene)
 {
-    scene->strips = calloc(scene->n_strips, sizeof *scene->strips);
+    scene->stores = calloc(scene->groups + 1, sizeof *scene->stores);
     scene->spectrum = calloc(scene->channels, sizeof *scene->spectrum);
     scene->pixel_counts = calloc(scene->pixels, sizeof *scene->pixel_counts);
     scene->exposure = calloc(scene->pixels, sizeof *scene->exposure);
-    return scene->strips != NULL && scene->spectrum != NULL && scene->pixel_counts != NULL &&
+    return scene->stores != NULL && scene->spectrum != NULL && scene->pixel_counts != NULL &&
            scene->exposure != NULL && edx_scene_set_pool(scene, NULL, NULL) == EDX_OK;
 }
 
-edx_status edx_scene_new(uint32_t rows, uint32_t cols, uint32_t channels, edx_scene **out,
-                         edx_error *err)
+static edx_status check_size(uint64_t rows, uint64_t cols, uint32_t channels, uint32_t groups,
+                             edx_error *err)
 {
-    uint64_t pixels = (uint64_t)rows * cols;
+    uint64_t pixels = rows * cols;
 
     if (pixels == 0 || pixels > UINT32_MAX - EDX_STRIP)
-        return edx_fail(err, EDX_E_RANGE, "scan of %u x %u pixels, expected 1 to %u", rows, cols,
-                        UINT32_MAX - EDX_STRIP);
+        return edx_fail(err, EDX_E_RANGE, "scan of %u x %u pixels, expected 1 to %u",
+                        (uint32_t)rows, (uint32_t)cols, UINT32_MAX - EDX_STRIP);
     if (channels == 0 || channels > EDX_MAX_CHANNELS)
         return edx_fail(err, EDX_E_RANGE, "channels: %u, expected 1 to %u", channels,
                         EDX_MAX_CHANNELS);
-    edx_scene *scene = calloc(1, sizeof *scene);
+    if (groups > EDX_SCENE_GROUPS)
+        return edx_fail(err, EDX_E_RANGE, "%u groups, expected at most %u", groups,
+                        EDX_SCENE_GROUPS);
+    return EDX_OK;
+}
+
+edx_status edx_scene_new_grouped(uint32_t rows, uint32_t cols, uint32_t channels, uint32_t groups,
+                                 edx_scene **out, edx_error *err)
+{
+    edx_status status = check_size(rows, cols, channels, groups, err);
+    edx_scene *scene = status == EDX_OK ? calloc(1, sizeof *scene) : NULL;
+
+    *out = NULL;
+    if (status != EDX_OK)
+        return status;
     if (scene != NULL) {
         scene->rows = rows;
         scene->cols = cols;
         scene->channels = channels;
-        scene->pixels = (uint32_t)pixels;
+        scene->groups = groups;
+        scene->pixels = rows * cols;
         scene->n_strips = (scene->pixels + EDX_STRIP - 1) / EDX_STRIP;
         scene->kernel = edx_kernel_best();
     }
@@ -89,6 +105,31 @@ edx_status edx_scene_new(uint32_t rows, uint32_t cols, uint32_t channels, edx_sc
     return EDX_OK;
 }
 
+edx_status edx_scene_new(uint32_t rows, uint32_t cols, uint32_t channels, edx_scene **out,
+                         edx_error *err)
+{
+    return edx_scene_new_grouped(rows, cols, channels, 0, out, err);
+}
+
+static void free_store(edx_scene_store *store, uint32_t n_strips)
+{
+    for (uint32_t i = 0; store->strips != NULL && i < n_strips; i++)
+        free(store->strips[i].buffer);
+    free(store->strips);
+    free(store->spectrum);
+}
+
+bool edx_scene_open_store(edx_scene *scene, uint32_t group)
+{
+    edx_scene_store *store = &scene->stores[group];
+
+    if (store->strips == NULL)
+        store->strips = calloc(scene->n_strips, sizeof *store->strips);
+    if (store->spectrum == NULL && scene->groups > 0)
+        store->spectrum = calloc(scene->channels, sizeof *store->spectrum);
+    return store->strips != NULL && (store->spectrum != NULL || scene->groups == 0);
+}
+
 void edx_scene_free(edx_scene **scene)
 {
     edx_scene *s = *scene;
@@ -96,12 +137,14 @@ void edx_scene_free(edx_scene **scene)
     *scene = NULL;
     if (s == NULL)
         return;
-    for (uint32_t i = 0; s->strips != NULL && i < s->n_strips; i++)
-        free(s->strips[i].buffer);
+    for (uint32_t g = 0; s->stores != NULL && g <= s->groups; g++)
+        free_store(&s->stores[g], s->n_strips);
     free_workers(s->workers, s->n_workers);
-    free(s->strips);
+    free(s->stores);
     free(s->spectrum);
     free(s->all);
+    free(s->keys);
+    free(s->digits);
     free(s->pixel_counts);
     free(s->exposure);
     free(s);
@@ -109,12 +152,19 @@ void edx_scene_free(edx_scene **scene)
 
 void edx_scene_clear(edx_scene *scene)
 {
-    for (uint32_t s = 0; s < scene->n_strips; s++)
-        edx_strip_clear(&scene->strips[s], edx_scene_strip_pixels(scene, s));
+    for (uint32_t g = 0; g <= scene->groups; g++) {
+        edx_scene_store *store = &scene->stores[g];
+        for (uint32_t s = 0; store->strips != NULL && s < scene->n_strips; s++)
+            edx_strip_clear(&store->strips[s], edx_scene_strip_pixels(scene, s));
+        if (store->spectrum != NULL)
+            memset(store->spectrum, 0, sizeof *store->spectrum * scene->channels);
+        store->exposure = 0;
+    }
     memset(scene->spectrum, 0, sizeof *scene->spectrum * scene->channels);
     memset(scene->pixel_counts, 0, sizeof *scene->pixel_counts * scene->pixels);
     memset(scene->exposure, 0, sizeof *scene->exposure * scene->pixels);
     scene->counts = 0;
+    scene->changes++;
     scene->shared = false;
 }
 
@@ -122,6 +172,7 @@ edx_status edx_scene_share(edx_scene *scene, const edx_pool *pool, edx_error *er
 {
     if (edx_pool_ranks(pool) == NULL)
         return EDX_OK;
+    edx_scene_look(scene);
     if (scene->all == NULL)
         scene->all = calloc(scene->channels, sizeof *scene->all);
     if (scene->all == NULL)
@@ -157,13 +208,25 @@ uint32_t edx_scene_channels(const edx_scene *scene)
     return scene->channels;
 }
 
+uint32_t edx_scene_groups(const edx_scene *scene)
+{
+    return scene->groups;
+}
+
+uint64_t edx_scene_group_exposure(const edx_scene *scene, uint32_t group)
+{
+    return scene->stores[group].exposure;
+}
+
 uint64_t edx_scene_counts(const edx_scene *scene)
 {
+    edx_scene_look(scene);
     return scene->shared ? scene->all_counts : scene->counts;
 }
 
 const uint64_t *edx_scene_spectrum(const edx_scene *scene)
 {
+    edx_scene_look(scene);
     return scene->shared ? scene->all : scene->spectrum;
 }
 
@@ -181,20 +244,33 @@ void edx_scene_uncover(edx_scene *scene, uint32_t row, uint32_t rows, uint32_t c
 
 const uint32_t *edx_scene_exposure(const edx_scene *scene)
 {
-    return scene->exposure;
+    return scene->of != NULL ? scene->of->exposure : scene->exposure;
+}
+
+static size_t store_bytes(const edx_scene *scene, const edx_scene_store *store)
+{
+    size_t bytes = 0;
+
+    if (store->strips == NULL)
+        return 0;
+    for (uint32_t s = 0; s < scene->n_strips; s++)
+        bytes += sizeof *store->strips + store->strips[s].bytes;
+    return bytes + (store->spectrum != NULL ? scene->channels * sizeof *store->spectrum : 0);
 }
 
 size_t edx_scene_bytes(const edx_scene *scene)
 {
-    size_t bytes = sizeof *scene + scene->n_strips * sizeof *scene->strips +
-                   scene->pixels * (sizeof *scene->pixel_counts + sizeof *scene->exposure) +
+    size_t bytes = sizeof *scene + (scene->groups + 1) * sizeof *scene->stores +
                    scene->channels * sizeof *scene->spectrum;
 
+    if (scene->of != NULL)
+        return bytes;
+    bytes += scene->pixels * (sizeof *scene->pixel_counts + sizeof *scene->exposure);
     bytes += scene->n_workers *
              (sizeof *scene->workers +
               scene->channels * (sizeof *scene->workers->spectrum + sizeof *scene->workers->tally));
-    for (uint32_t s = 0; s < scene->n_strips; s++)
-        bytes += scene->strips[s].bytes;
+    for (uint32_t g = 0; g <= scene->groups; g++)
+        bytes += store_bytes(scene, &scene->stores[g]);
     return bytes;
 }
 
@@ -202,50 +278,80 @@ uint64_t edx_scene_slots(const edx_scene *scene)
 {
     uint64_t slots = 0;
 
-    for (uint32_t s = 0; s < scene->n_strips; s++)
-        for (uint32_t i = 0; i < edx_scene_strip_pixels(scene, s); i++)
-            slots += scene->strips[s].records[i].n;
+    for (uint32_t p = 0; p < scene->pixels; p++)
+        for (uint32_t i = 0; i < edx_scene_pieces(scene); i++)
+            slots += edx_scene_piece(scene, p, i).n;
     return slots;
+}
+
+static void visit_slots(const edx_scene *scene, edx_slots *px, edx_scene_visitor *visit,
+                        void *context)
+{
+    const uint16_t *map = scene->map;
+    bool wide = edx_slots_wide(px);
+
+    for (uint32_t i = 0; i < px->n; i++) {
+        uint32_t key = px->keys[i], channel = key;
+        if (key >= EDX_MAX_CHANNELS)
+            continue;
+        if (map != NULL && (channel = map[key]) == scene->channels)
+            continue;
+        visit(context, channel, wide ? edx_slots_value(px, scene->kernel, i) : px->digits[i]);
+    }
 }
 
 void edx_scene_visit(const edx_scene *scene, uint32_t pixel, edx_scene_visitor *visit,
                      void *context)
 {
-    const edx_strip *strip = &scene->strips[pixel / EDX_STRIP];
-
-    if (strip->buffer == NULL)
-        return;
-    edx_slots px = edx_strip_open(strip, pixel % EDX_STRIP);
-    bool wide = edx_slots_wide(&px);
-    for (uint32_t i = 0; i < px.n; i++) {
-        if (px.keys[i] >= EDX_MAX_CHANNELS)
-            continue;
-        visit(context, px.keys[i], wide ? edx_slots_value(&px, scene->kernel, i) : px.digits[i]);
+    for (uint32_t i = 0; i < edx_scene_pieces(scene); i++) {
+        edx_slots px;
+        if (edx_scene_open_piece(scene, pixel, i, &px))
+            visit_slots(scene, &px, visit, context);
     }
 }
 
-static void keep_largest(void *context, uint32_t channel, uint32_t count)
+static uint32_t plus(uint32_t a, uint32_t b)
 {
-    uint32_t *peak = context;
-
-    (void)channel;
-    *peak = count > *peak ? count : *peak;
-}
-
-uint32_t edx_scene_peak(const edx_scene *scene)
-{
-    uint32_t peak = 0;
-
-    for (uint32_t p = 0; p < scene->pixels; p++)
-        edx_scene_visit(scene, p, keep_largest, &peak);
-    return peak;
+    return a > UINT32_MAX - b ? UINT32_MAX : a + b;
 }
 
 static void put_dense(void *context, uint32_t channel, uint32_t count)
 {
     uint32_t *out = context;
 
-    out[channel] = count;
+    out[channel] = plus(out[channel], count);
+}
+
+typedef struct largest {
+    uint32_t *tally; /* [channels] */
+    uint32_t peak;
+} largest;
+
+static void tally_voxel(void *context, uint32_t channel, uint32_t count)
+{
+    largest *l = context;
+    uint32_t sum = l->tally[channel] = plus(l->tally[channel], count);
+
+    l->peak = sum > l->peak ? sum : l->peak;
+}
+
+static void forget_voxel(void *context, uint32_t channel, uint32_t count)
+{
+    largest *l = context;
+
+    (void)count;
+    l->tally[channel] = 0;
+}
+
+uint32_t edx_scene_peak(const edx_scene *scene)
+{
+    largest l = {scene->workers[0].tally, 0};
+
+    for (uint32_t p = 0; p < scene->pixels; p++) {
+        edx_scene_visit(scene, p, tally_voxel, &l);
+        edx_scene_visit(scene, p, forget_voxel, &l);
+    }
+    return l.peak;
 }
 
 void edx_scene_dense(const edx_scene *scene, uint32_t first, uint32_t n, uint32_t *out)

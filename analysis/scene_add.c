@@ -12,6 +12,7 @@
 /* One call of add. */
 typedef struct job {
     edx_scene *scene;
+    edx_scene_store *store;
     const edx_events *events;
     uint32_t first, end; /* scan pixels */
     uint32_t strip_0;    /* the strip that holds first */
@@ -34,9 +35,12 @@ typedef struct entries {
     uint32_t first, end;
 } entries;
 
-static job job_of(edx_scene *scene, uint32_t row, const edx_events *events)
+static job job_of(edx_scene *scene, uint32_t group, uint32_t row, const edx_events *events)
 {
-    job j = {.scene = scene, .events = events, .first = row * scene->cols};
+    job j = {.scene = scene,
+             .store = &scene->stores[group],
+             .events = events,
+             .first = row * scene->cols};
 
     j.end = j.first + events->pixels;
     j.strip_0 = j.first / EDX_STRIP;
@@ -51,7 +55,7 @@ static part part_of(const job *j, uint32_t s)
     uint32_t first = j->first > base ? j->first : base;
     uint32_t end = j->end - base < EDX_STRIP ? j->end : base + EDX_STRIP;
 
-    return (part){&j->scene->strips[index], index, first - base, end - base,
+    return (part){&j->store->strips[index], index, first - base, end - base,
                   j->events->offsets + (first - j->first)};
 }
 
@@ -322,29 +326,41 @@ static void add_task(void *context, uint32_t chunk, uint32_t worker)
     }
 }
 
-static void gather(edx_scene *scene)
+static void gather(edx_scene *scene, edx_scene_store *store)
 {
     for (uint32_t w = 0; w < scene->n_workers; w++) {
         uint64_t *from = scene->workers[w].spectrum;
         for (uint32_t c = 0; c < scene->channels; c++) {
             scene->spectrum[c] += from[c];
             scene->counts += from[c];
+            if (store->spectrum != NULL)
+                store->spectrum[c] += from[c];
         }
         memset(from, 0, sizeof *from * scene->channels);
     }
+    scene->changes++;
     scene->shared = false;
 }
 
-edx_status edx_scene_add(edx_scene *scene, uint32_t row, const edx_events *events, edx_error *err)
+edx_status edx_scene_add_to(edx_scene *scene, uint32_t group, uint32_t row,
+                            const edx_events *events, edx_error *err)
 {
     if (events->pixels == 0)
         return EDX_OK;
-    job j = job_of(scene, row, events);
+    if (!edx_scene_open_store(scene, group))
+        return edx_fail(err, EDX_E_NOMEM, "no memory for the counts of a group");
+    job j = job_of(scene, group, row, events);
     uint32_t chunks = (j.n_strips + CHUNK - 1) / CHUNK;
     edx_pool_run(scene->pool, chunks, reserve_task, &j);
     if (atomic_load(&j.failed))
         return edx_fail(err, EDX_E_NOMEM, "no memory for the counts of %u pixels", events->pixels);
     edx_pool_run(scene->pool, chunks, add_task, &j);
-    gather(scene);
+    gather(scene, j.store);
+    j.store->exposure += events->pixels;
     return EDX_OK;
+}
+
+edx_status edx_scene_add(edx_scene *scene, uint32_t row, const edx_events *events, edx_error *err)
+{
+    return edx_scene_add_to(scene, scene->groups, row, events, err);
 }

@@ -19,8 +19,29 @@ typedef struct edx_scene_row {
     uint32_t n;
 } edx_scene_row;
 
-/* Valid until the scene changes. */
+/* Of a scene that is not grouped. Valid until the scene changes. Of a view, for one thread and
+ * until its next call: put together, so that a channel may have more slots than one for a place. */
 edx_scene_row edx_scene_row_at(const edx_scene *scene, uint32_t pixel);
+
+/* Any scene's pixel is as many rows, which add up. */
+uint32_t edx_scene_pieces(const edx_scene *scene);
+edx_scene_row edx_scene_piece(const edx_scene *scene, uint32_t pixel, uint32_t piece);
+/* What channel of a piece is which of the scene's: [EDX_ROW_CHANNEL + 1 at most], the scene's
+ * number of channels for none; NULL: they are the same. */
+const uint16_t *edx_scene_map(const edx_scene *scene);
+
+/* A row's counts as events, in memory that grows and is used again. */
+typedef struct edx_scene_events {
+    uint32_t *offsets;
+    uint16_t *channels;
+    uint32_t *weights;
+    size_t room;
+} edx_scene_events;
+
+/* NOMEM. */
+edx_status edx_scene_row_events(const edx_scene *scene, uint32_t row, edx_scene_events *buffer,
+                                edx_events *out, edx_error *err);
+void edx_scene_events_free(edx_scene_events *buffer);
 
 /* Puts the slots of every pixel into ascending order of channel and place: sums over slots are then
  * the same, to the last bit, for equal counts, however they came. */

@@ -48,11 +48,10 @@ bool edx_slots_wide(const edx_slots *px)
 }
 
 /* Slots that a pixel gets for n in use and more to come. An eighth beyond keeps the memory within
- * 1.25 times what is needed; the rest saves rebuilding while a scene is young and cheap. */
+ * 1.25 times what is needed. */
 static uint64_t slots_for(uint32_t n, uint32_t more)
 {
-    uint64_t young = n < 128 ? (128 - n) / 16 : 0;
-    return n + more == 0 ? 0 : (uint64_t)n + more + n / 8 + 2 + young;
+    return n + more == 0 ? 0 : (uint64_t)n + more + n / 8;
 }
 
 static void copy_records(const edx_strip *from, edx_strip *to, uint32_t count)

@@ -106,10 +106,12 @@ edx_status edx_setup_derive(edx_setup *s, const edx_settings *settings, const ed
     return status;
 }
 
-static edx_status open_detail(edx_setup *s, const edx_begin *begin, edx_error *err)
+static edx_status open_detail(edx_setup *s, const edx_begin *begin, const edx_scene *cube,
+                              edx_error *err)
 {
     const edx_detail_setup setup = {.begin = begin,
                                     .settings = &s->settings,
+                                    .cube = cube,
                                     .axis = s->axis,
                                     .rows = s->rows,
                                     .cols = s->cols,
@@ -120,8 +122,8 @@ static edx_status open_detail(edx_setup *s, const edx_begin *begin, edx_error *e
     return edx_detail_new(&setup, &s->detail, err);
 }
 
-edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin, edx_setup **out,
-                         edx_error *err)
+edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin,
+                         const edx_scene *cube, edx_setup **out, edx_error *err)
 {
     edx_setup *s = calloc(1, sizeof *s);
     if (!s)
@@ -131,7 +133,7 @@ edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin, e
         status = edx_intensity_new(s->lines, s->n, &s->axis, s->bin_energy, begin->rows,
                                    begin->cols, begin->channels, s->bin_pixels, &s->intensity, err);
     if (status == EDX_OK)
-        status = open_detail(s, begin, err);
+        status = open_detail(s, begin, cube, err);
     if (status == EDX_OK && s->n > 0 && settings->quant.background == EDX_BACKGROUND_MODEL)
         status = edx_functional_new(s->n, s->axis.channels, &s->functional, err);
     if (status == EDX_OK)

@@ -6,8 +6,6 @@
 
 #include "analysis/scene_rows.h"
 
-#define NOWHERE UINT16_MAX
-
 /* Counts by analysis pixel and channel, made from those of a message. */
 typedef struct gathered {
     uint32_t *offsets; /* [pixels + 1] */
@@ -23,9 +21,11 @@ struct edx_sparse {
     uint16_t *map;                 /* scan channel -> analysis channel [shape.channels] */
     gathered now;
     edx_scene *total;
-    edx_scene **folds;  /* [shape.folds] NULL until a frame comes */
-    uint64_t *exposure; /* [shape.folds + 1] */
+    edx_scene *own; /* the cube where nobody else keeps it */
+    const edx_scene *cube;
+    edx_scene **folds; /* [shape.folds] views of the cube */
     edx_pool *pool;
+    bool seen; /* total is a view too */
     bool stale;
 };
 
@@ -49,8 +49,7 @@ static bool allocate(edx_sparse *s)
     s->map = malloc(sizeof *s->map * s->shape.channels);
     s->now.offsets = calloc((size_t)s->rows * s->cols + 1, sizeof *s->now.offsets);
     s->folds = calloc(s->shape.folds, sizeof(edx_scene *));
-    s->exposure = calloc(s->shape.folds + 1u, sizeof *s->exposure);
-    return s->map != NULL && s->now.offsets != NULL && s->folds != NULL && s->exposure != NULL;
+    return s->map != NULL && s->now.offsets != NULL && s->folds != NULL;
 }
 
 static void fill_map(edx_sparse *s)
@@ -58,11 +57,32 @@ static void fill_map(edx_sparse *s)
     for (uint32_t c = 0; c < s->shape.channels; c++) {
         uint32_t to = c / s->shape.bin_energy;
         bool taken = c >= s->shape.lo && c < s->shape.hi && to < s->channels;
-        s->map[c] = taken ? (uint16_t)to : NOWHERE;
+        s->map[c] = (uint16_t)(taken ? to : s->channels);
     }
 }
 
-edx_status edx_sparse_new(const edx_sparse_shape *shape, edx_sparse **out, edx_error *err)
+static edx_status open_scenes(edx_sparse *s, const edx_scene *cube, edx_error *err)
+{
+    const edx_sparse_shape *shape = &s->shape;
+    edx_status status = EDX_OK;
+
+    if (cube == NULL)
+        status = edx_scene_new_grouped(shape->rows, shape->cols, shape->channels, shape->folds,
+                                       &s->own, err);
+    s->cube = cube != NULL ? cube : s->own;
+    if (status == EDX_OK && s->seen)
+        status = edx_scene_new_view(s->cube, EDX_SCENE_ALL, shape->bin_pixels, s->map, s->channels,
+                                    &s->total, err);
+    else if (status == EDX_OK)
+        status = edx_scene_new(s->rows, s->cols, s->channels, &s->total, err);
+    for (uint32_t f = 0; status == EDX_OK && f < shape->folds; f++)
+        status = edx_scene_new_view(s->cube, f, shape->bin_pixels, s->map, s->channels,
+                                    &s->folds[f], err);
+    return status;
+}
+
+static edx_status make(const edx_sparse_shape *shape, const edx_scene *cube, bool seen,
+                       edx_sparse **out, edx_error *err)
 {
     edx_status status = check_shape(shape, err);
     edx_sparse *s = status == EDX_OK ? calloc(1, sizeof *s) : NULL;
@@ -72,6 +92,7 @@ edx_status edx_sparse_new(const edx_sparse_shape *shape, edx_sparse **out, edx_e
         return status;
     if (s != NULL) {
         s->shape = *shape;
+        s->seen = seen;
         s->rows = shape->rows / shape->bin_pixels;
         s->cols = shape->cols / shape->bin_pixels;
         s->channels = shape->channels / shape->bin_energy;
@@ -82,11 +103,28 @@ edx_status edx_sparse_new(const edx_sparse_shape *shape, edx_sparse **out, edx_e
                         shape->rows, shape->cols);
     }
     fill_map(s);
-    status = edx_scene_new(s->rows, s->cols, s->channels, &s->total, err);
+    status = open_scenes(s, cube, err);
     if (status != EDX_OK)
         edx_sparse_free(&s);
     *out = s;
     return status;
+}
+
+edx_status edx_sparse_new(const edx_sparse_shape *shape, edx_sparse **out, edx_error *err)
+{
+    return make(shape, NULL, false, out, err);
+}
+
+edx_status edx_sparse_new_of(const edx_sparse_shape *shape, const edx_scene *cube, edx_sparse **out,
+                             edx_error *err)
+{
+    return make(shape, cube, false, out, err);
+}
+
+edx_status edx_sparse_new_seen(const edx_sparse_shape *shape, const edx_scene *cube,
+                               edx_sparse **out, edx_error *err)
+{
+    return make(shape, cube, true, out, err);
 }
 
 void edx_sparse_free(edx_sparse **sparse)
@@ -99,8 +137,8 @@ void edx_sparse_free(edx_sparse **sparse)
     edx_scene_free(&s->total);
     for (uint32_t f = 0; s->folds != NULL && f < s->shape.folds; f++)
         edx_scene_free(&s->folds[f]);
+    edx_scene_free(&s->own);
     free(s->folds);
-    free(s->exposure);
     free(s->now.offsets);
     free(s->now.channels);
     free(s->now.weights);
@@ -110,11 +148,10 @@ void edx_sparse_free(edx_sparse **sparse)
 
 edx_status edx_sparse_set_pool(edx_sparse *sparse, edx_pool *pool, edx_error *err)
 {
-    edx_status status = edx_scene_set_pool(sparse->total, pool, err);
+    edx_status status = sparse->seen ? EDX_OK : edx_scene_set_pool(sparse->total, pool, err);
 
-    for (uint32_t f = 0; status == EDX_OK && f < sparse->shape.folds; f++)
-        if (sparse->folds[f] != NULL)
-            status = edx_scene_set_pool(sparse->folds[f], pool, err);
+    if (status == EDX_OK && sparse->own != NULL)
+        status = edx_scene_set_pool(sparse->own, pool, err);
     if (status == EDX_OK)
         sparse->pool = pool;
     return status;
@@ -130,7 +167,7 @@ edx_status edx_sparse_share(edx_sparse *sparse, edx_error *err)
     edx_status status = edx_scene_share(sparse->total, sparse->pool, err);
 
     for (uint32_t f = 0; status == EDX_OK && f < sparse->shape.folds; f++)
-        if (sparse->folds[f] != NULL)
+        if (edx_sparse_fold(sparse, f) != NULL)
             status = edx_scene_share(sparse->folds[f], sparse->pool, err);
     return status;
 }
@@ -167,7 +204,7 @@ static void gather_entries(edx_sparse *s, const edx_events *events, uint32_t fir
         g->channels[n] = to;
         if (events->weights != NULL)
             g->weights[n] = events->weights[i];
-        n += to != NOWHERE;
+        n += to != s->channels;
     }
     g->n = n;
 }
@@ -212,20 +249,7 @@ static edx_events gather(edx_sparse *s, const edx_events *events, uint32_t row, 
 
 /* ---- adding ---- */
 
-static edx_status open_fold(edx_sparse *s, uint32_t fold, edx_error *err)
-{
-    if (s->folds[fold] != NULL)
-        return EDX_OK;
-    edx_status status = edx_scene_new(s->rows, s->cols, s->channels, &s->folds[fold], err);
-    if (status == EDX_OK)
-        status = edx_scene_set_pool(s->folds[fold], s->pool, err);
-    if (status != EDX_OK)
-        edx_scene_free(&s->folds[fold]);
-    return status;
-}
-
-static edx_status add(edx_sparse *s, uint32_t fold, uint32_t row, const edx_events *events,
-                      edx_error *err)
+static edx_status add(edx_sparse *s, uint32_t row, const edx_events *events, edx_error *err)
 {
     uint32_t bin = s->shape.bin_pixels;
     assert(bin > 0 && s->shape.cols > 0);
@@ -233,27 +257,23 @@ static edx_status add(edx_sparse *s, uint32_t fold, uint32_t row, const edx_even
     edx_status status = make_room(&s->now, (size_t)events->offsets[events->pixels] + 1,
                                   events->weights != NULL, err);
 
-    if (status == EDX_OK && fold < s->shape.folds)
-        status = open_fold(s, fold, err);
     if (status != EDX_OK || row >= end)
         return status;
     edx_events binned = gather(s, events, row, end);
-    status = edx_scene_add(s->total, row / bin, &binned, err);
-    if (status == EDX_OK && fold < s->shape.folds)
-        status = edx_scene_add(s->folds[fold], row / bin, &binned, err);
-    return status;
+    return edx_scene_add(s->total, row / bin, &binned, err);
 }
 
 edx_status edx_sparse_add(edx_sparse *sparse, uint64_t frame, uint32_t row,
                           const edx_events *events, edx_error *err)
 {
     uint32_t fold = (uint32_t)(frame % sparse->shape.folds);
-    edx_status status = add(sparse, fold, row, events, err);
+    edx_status status = EDX_OK;
 
-    if (status != EDX_OK)
-        sparse->stale = true;
-    else
-        sparse->exposure[fold] += events->pixels;
+    if (sparse->own != NULL)
+        status = edx_scene_add_to(sparse->own, fold, row, events, err);
+    if (status == EDX_OK)
+        status = add(sparse, row, events, err);
+    sparse->stale = sparse->stale || status != EDX_OK;
     return status;
 }
 
@@ -264,48 +284,19 @@ bool edx_sparse_stale(const edx_sparse *sparse)
 
 /* ---- starting anew ---- */
 
-/* One scan row of a scene as weighted events. */
-typedef struct row_of_scene {
-    uint32_t *offsets;
-    uint16_t *channels;
-    uint32_t *weights;
-    uint32_t n;
-} row_of_scene;
-
-static void take_voxel(void *context, uint32_t channel, uint32_t count)
-{
-    row_of_scene *r = context;
-
-    r->channels[r->n] = (uint16_t)channel;
-    r->weights[r->n++] = count;
-}
-
-static edx_status add_scene_row(edx_sparse *s, const edx_scene *scene, uint32_t row,
-                                row_of_scene *r, edx_error *err)
-{
-    r->n = 0;
-    for (uint32_t c = 0; c < s->shape.cols; c++) {
-        r->offsets[c] = r->n;
-        edx_scene_visit(scene, row * s->shape.cols + c, take_voxel, r);
-    }
-    r->offsets[s->shape.cols] = r->n;
-    edx_events events = {s->shape.cols, r->offsets, r->channels, r->weights};
-    return add(s, s->shape.folds, row, &events, err);
-}
-
 void edx_sparse_clear(edx_sparse *sparse)
 {
-    edx_scene_clear(sparse->total);
-    for (uint32_t f = 0; f < sparse->shape.folds; f++)
-        edx_scene_free(&sparse->folds[f]);
-    memset(sparse->exposure, 0, sizeof *sparse->exposure * (sparse->shape.folds + 1));
+    if (!sparse->seen)
+        edx_scene_clear(sparse->total);
+    if (sparse->own != NULL)
+        edx_scene_clear(sparse->own);
     sparse->stale = false;
 }
 
-/* A row of the scene came in one go, whatever frames it is of. */
-static void copy_exposure(edx_sparse *s, const edx_scene *scene)
+/* A row of the cube came in one go, whatever frames it is of. */
+static void copy_exposure(edx_sparse *s)
 {
-    const uint32_t *frames = edx_scene_exposure(scene);
+    const uint32_t *frames = edx_scene_exposure(s->cube);
     size_t bin = s->shape.bin_pixels;
 
     for (uint32_t i = 0; i < s->rows * s->cols; i++)
@@ -313,38 +304,31 @@ static void copy_exposure(edx_sparse *s, const edx_scene *scene)
                                frames[i / s->cols * bin * s->shape.cols + i % s->cols * bin]);
 }
 
-edx_status edx_sparse_rebuild(edx_sparse *sparse, const edx_scene *scene, edx_error *err)
+edx_status edx_sparse_rebuild(edx_sparse *sparse, edx_error *err)
 {
-    size_t most = (size_t)sparse->shape.cols * sparse->shape.channels;
-    row_of_scene r = {.offsets = malloc(sizeof *r.offsets * (sparse->shape.cols + 1)),
-                      .channels = malloc(sizeof *r.channels * most),
-                      .weights = malloc(sizeof *r.weights * most)};
+    edx_scene_events buffer = {NULL, NULL, NULL, 0};
     edx_status status = EDX_OK;
+    edx_events events;
 
-    edx_sparse_clear(sparse);
-    sparse->stale = true;
-    if (r.offsets == NULL || r.channels == NULL || r.weights == NULL)
-        status =
-            edx_fail(err, EDX_E_NOMEM, "no memory to bin a row of %u pixels", sparse->shape.cols);
-    for (uint32_t row = 0; status == EDX_OK && row < sparse->shape.rows; row++)
-        status = add_scene_row(sparse, scene, row, &r, err);
-    for (uint32_t i = 0; i < sparse->shape.rows * sparse->shape.cols; i++)
-        sparse->exposure[sparse->shape.folds] += edx_scene_exposure(scene)[i];
+    edx_scene_clear(sparse->total);
+    for (uint32_t row = 0; status == EDX_OK && row < sparse->shape.rows; row++) {
+        status = edx_scene_row_events(sparse->cube, row, &buffer, &events, err);
+        if (status == EDX_OK)
+            status = add(sparse, row, &events, err);
+    }
+    edx_scene_events_free(&buffer);
     if (status == EDX_OK)
-        copy_exposure(sparse, scene);
+        copy_exposure(sparse);
     sparse->stale = status != EDX_OK;
-    free(r.offsets);
-    free(r.channels);
-    free(r.weights);
     return status;
 }
 
 void edx_sparse_sort(edx_sparse *sparse)
 {
-    edx_scene_sort(sparse->total);
-    for (uint32_t f = 0; f < sparse->shape.folds; f++)
-        if (sparse->folds[f] != NULL)
-            edx_scene_sort(sparse->folds[f]);
+    if (!sparse->seen)
+        edx_scene_sort(sparse->total);
+    if (sparse->own != NULL)
+        edx_scene_sort(sparse->own);
 }
 
 /* ---- asking ---- */
@@ -369,20 +353,24 @@ const edx_scene *edx_sparse_total(const edx_sparse *sparse)
     return sparse->total;
 }
 
+const edx_scene *edx_sparse_cube(const edx_sparse *sparse)
+{
+    return sparse->cube;
+}
+
 const edx_scene *edx_sparse_fold(const edx_sparse *sparse, uint32_t fold)
 {
-    return fold < sparse->shape.folds ? sparse->folds[fold] : NULL;
+    return fold < sparse->shape.folds && edx_sparse_exposure(sparse, fold) > 0 ? sparse->folds[fold]
+                                                                               : NULL;
 }
 
 uint64_t edx_sparse_exposure(const edx_sparse *sparse, uint32_t fold)
 {
-    return sparse->exposure[fold];
+    return edx_scene_group_exposure(sparse->cube, fold);
 }
 
 uint64_t edx_sparse_bytes(const edx_sparse *sparse)
 {
-    uint64_t bytes = edx_scene_bytes(sparse->total);
-    for (uint32_t f = 0; f < sparse->shape.folds; f++)
-        bytes += sparse->folds[f] != NULL ? edx_scene_bytes(sparse->folds[f]) : 0;
-    return bytes;
+    return edx_scene_bytes(sparse->total) +
+           (sparse->own != NULL ? edx_scene_bytes(sparse->own) : 0);
 }

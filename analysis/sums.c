@@ -185,7 +185,8 @@ static edx_status add_rows(edx_analysis *a, const edx_frame *frame, const edx_ev
     if (moved)
         status = edx_shift_events(a->shift, &area, cols, frame->row, events, &there, err);
     if (status == EDX_OK && area.rows > 0 && area.cols > 0)
-        status = edx_scene_add(a->scene, area.row, &there, err);
+        status = edx_scene_add_to(a->scene, (uint32_t)(frame->frame % edx_scene_groups(a->scene)),
+                                  area.row, &there, err);
     if (status != EDX_OK)
         return status;
     if (area.rows > 0 && area.cols > 0) {

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "analysis/quant.h"
+#include "analysis/tape.h"
 
 #define NOTHING 0u   /* a segment: within the energies, of no line */
 #define OUTSIDE 255u /* not within the energies */
@@ -23,12 +24,6 @@ typedef struct segment {
     bool band[EDX_MAX_LINES];
     bool apart;
 } segment;
-
-/* One message's counts in segments. */
-typedef struct block {
-    uint64_t frame;
-    size_t first, n; /* entries */
-} block;
 
 typedef struct frame_sums {
     uint64_t frame;
@@ -49,10 +44,9 @@ struct edx_trend {
     bool beside;           /* the chosen ones are all beside the regions */
     bool cut_off[REGIONS]; /* not every frame covers it all */
     uint64_t choice;       /* counts the choices of tiles */
-    uint32_t *entries;     /* pixel + segment << PIXEL_BITS */
-    block *blocks;
-    frame_sums *frames; /* ascending */
-    size_t n_entries, entries_room, n_blocks, blocks_room, n_frames, frames_room;
+    edx_tape *tape;        /* segments of all messages' counts */
+    frame_sums *frames;    /* ascending */
+    size_t n_frames, frames_room;
     uint32_t regions;
     uint64_t *running;           /* [segments] all regions, the frames up to done */
     size_t done;                 /* frames whose composition is known */
@@ -165,6 +159,8 @@ edx_status edx_trend_new(const edx_trend_shape *shape, edx_trend **out, edx_erro
     t->regions = 1;
     edx_status status = allocate(t, err);
     if (status == EDX_OK)
+        status = edx_tape_new(&t->tape, err);
+    if (status == EDX_OK)
         lay_tiles(t, shape->rows);
     if (status == EDX_OK && !cut(t, shape, true))
         (void)cut(t, shape, false); /* windows alone have fewer edges than there may be segments */
@@ -186,8 +182,7 @@ void edx_trend_free(edx_trend **trend)
     free(t->segment);
     free(t->label);
     free(t->tile);
-    free(t->entries);
-    free(t->blocks);
+    edx_tape_free(&t->tape);
     free(t->frames);
     free(t->running);
     free(t->composition);
@@ -214,7 +209,8 @@ static void restart(edx_trend *t)
 
 void edx_trend_clear(edx_trend *trend)
 {
-    trend->n_entries = trend->n_blocks = trend->n_frames = 0;
+    edx_tape_clear(trend->tape);
+    trend->n_frames = 0;
     restart(trend);
 }
 
@@ -308,12 +304,12 @@ static frame_sums *frame_of(edx_trend *t, uint64_t frame)
     return &t->frames[at];
 }
 
-static void count(const edx_trend *t, frame_sums *f, uint32_t entry, uint32_t times)
+static void count(const edx_trend *t, frame_sums *f, uint32_t pixel, uint32_t s, uint32_t times)
 {
-    uint32_t label = t->label[entry & ((1u << PIXEL_BITS) - 1)];
+    uint32_t label = t->label[pixel];
 
     if (label > 0)
-        f->counts[(size_t)(label - 1) * t->segments + (entry >> PIXEL_BITS)] += times;
+        f->counts[(size_t)(label - 1) * t->segments + s] += times;
 }
 
 /* Sorts one count of a pixel; what lies in a segment is kept once for every time. */
@@ -327,10 +323,9 @@ static void take(edx_trend *t, frame_sums *f, uint32_t pixel, uint32_t channel, 
     f->counts[counters(t) + (size_t)t->tile[pixel] * KINDS + of] += times;
     if (s == NOTHING)
         return;
-    uint32_t entry = pixel + (s << PIXEL_BITS);
-    count(t, f, entry, times);
+    count(t, f, pixel, s, times);
     for (uint32_t i = 0; i < times; i++)
-        t->entries[t->n_entries++] = entry;
+        edx_tape_put(t->tape, pixel, (uint8_t)s);
 }
 
 static size_t entries_of(const edx_trend *t, const edx_events *events)
@@ -349,18 +344,20 @@ edx_status edx_trend_add(edx_trend *trend, uint64_t frame, uint32_t row, const e
                          edx_error *err)
 {
     edx_trend *t = trend;
-    size_t entries = entries_of(t, events);
     frame_sums *f = frame_of(t, frame);
 
-    if (f == NULL || !grow((void **)&t->blocks, &t->blocks_room, t->n_blocks + 1, sizeof(block)) ||
-        !grow((void **)&t->entries, &t->entries_room, t->n_entries + entries, sizeof(uint32_t)))
+    if (f == NULL)
         return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of frame %llu",
                         (unsigned long long)frame);
-    t->blocks[t->n_blocks++] = (block){frame, t->n_entries, entries};
+    edx_status status =
+        edx_tape_begin(t->tape, frame, row * t->cols, events->pixels, entries_of(t, events), err);
+    if (status != EDX_OK)
+        return status;
     for (uint32_t p = 0; p < events->pixels; p++)
         for (uint32_t i = events->offsets[p]; i < events->offsets[p + 1]; i++)
             take(t, f, row * t->cols + p, events->channels[i],
                  events->weights != NULL ? events->weights[i] : 1);
+    edx_tape_end(t->tape);
     return EDX_OK;
 }
 
@@ -419,6 +416,18 @@ static void measure(const edx_trend *t, frame_sums *f)
     f->measured = t->choice;
 }
 
+typedef struct recounting {
+    edx_trend *trend;
+    frame_sums *frame;
+} recounting;
+
+static void count_again(void *context, uint32_t pixel, uint8_t symbol)
+{
+    const recounting *r = context;
+
+    count(r->trend, r->frame, pixel, symbol, 1);
+}
+
 edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t count_of,
                              edx_error *err)
 {
@@ -436,11 +445,9 @@ edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t c
     choose_tiles(t);
     for (size_t i = 0; i < t->n_frames; i++)
         memset(t->frames[i].counts, 0, counters(t) * sizeof(uint32_t));
-    for (size_t i = 0; i < t->n_blocks; i++) {
-        const block *b = &t->blocks[i];
-        frame_sums *f = &t->frames[place_of(t, b->frame)];
-        for (size_t j = b->first; j < b->first + b->n; j++)
-            count(t, f, t->entries[j], 1);
+    for (size_t i = 0; i < edx_tape_count(t->tape); i++) {
+        recounting r = {t, &t->frames[place_of(t, edx_tape_frame(t->tape, i))]};
+        edx_tape_visit(t->tape, i, count_again, &r);
     }
     restart(t);
     return EDX_OK;
@@ -673,11 +680,9 @@ edx_status edx_trend_update(edx_trend *trend, const edx_line *lines, double limi
 
 uint64_t edx_trend_bytes(const edx_trend *trend, uint64_t more)
 {
-    uint64_t entries = trend->entries_room;
+    /* a message's, made in one place and kept in another */
+    uint64_t entries = 6 * more;
 
-    if (trend->n_entries + more > entries) /* while it grows, both are there */
-        entries += 2 * (trend->n_entries + more);
-    return entries * sizeof *trend->entries + trend->blocks_room * sizeof *trend->blocks +
-           trend->frames_room * sizeof *trend->frames +
+    return entries + edx_tape_bytes(trend->tape) + trend->frames_room * sizeof *trend->frames +
            trend->n_frames * counters(trend) * sizeof *trend->frames->counts;
 }

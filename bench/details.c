@@ -74,7 +74,7 @@ static edx_status open_components(bench *b, edx_error *err)
                                     .bin_pixels = 1,
                                     .bin_energy = BIN,
                                     .hi = begin->channels};
-    edx_status status = edx_grouped_new(&shape, (uint32_t)b->replicates, &b->grouped, err);
+    edx_status status = edx_grouped_new(&shape, NULL, (uint32_t)b->replicates, &b->grouped, err);
 
     if (status == EDX_OK)
         status = edx_grouped_set_pool(b->grouped, b->pool, err);
@@ -147,7 +147,7 @@ static edx_status frame(bench *b, const edx_node *body, edx_error *err)
         return status;
     edx_analysis_frame(b->analysis, frame.frame, true);
     edx_grouped_add(b->grouped, frame.frame, frame.row, &events);
-    status = edx_grouped_ready(b->grouped, edx_analysis_scene(b->analysis), err);
+    status = edx_grouped_ready(b->grouped, err);
     return status == EDX_OK ? update(b, err) : status;
 }
 

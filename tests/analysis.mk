@@ -19,3 +19,8 @@ tests_test_scene_LDFLAGS     = $(AM_LDFLAGS) -Wl,--wrap=malloc,--wrap=calloc
 tests_test_intensity_SOURCES = tests/test_intensity.c
 tests_test_intensity_LDADD   = $(EDX_ANALYSIS) $(CMOCKA_LIBS) -lm
 tests_test_intensity_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
+
+check_PROGRAMS += tests/test_groups
+TESTS          += tests/test_groups
+tests_test_groups_SOURCES = tests/test_groups.c
+tests_test_groups_LDADD   = $(EDX_ANALYSIS) $(CMOCKA_LIBS)
