@@ -78,9 +78,15 @@ def main():
         rows = [measure(directory, case, seeds) for case in cases]
     noise = 1 + 1.5 / np.sqrt(len(seeds) * 7)  # of a ratio of two rms
     for case, (image, counts, ratio, blind_ratio, _) in zip(cases, rows):
-        check(image < 0.5 and counts < 1, f"{case}: track rms {image} and {counts} pixels")
-        check(ratio < 1.2 * noise and blind_ratio < 1.2 * noise, f"{case}: {ratio} and {blind_ratio} times at rest")
-    check(max(r[4] for r in rows) > 1.3, "drift that is left uncorrected costs nothing: the test is blind")
+        what = "{} of {} nm, dose {}".format(case[0], case[1], case[3])
+        runs.verdict(image < 0.5 and counts < 1, f"{what}: track rms in pixels, with image and from counts",
+                     f"{image:.3f}, {counts:.3f}")
+        runs.verdict(ratio < 1.2 * noise and blind_ratio < 1.2 * noise,
+                     f"{what}: profile rms over that at rest, within 1.2 and its noise of {noise:.2f}",
+                     f"{ratio:.2f}, {blind_ratio:.2f}")
+    runs.verdict(max(r[4] for r in rows) > 1.3, "drift that is left uncorrected costs: times",
+                 f"{max(r[4] for r in rows):.2f}")
+    runs.judge()
 
 
 main()
