@@ -9,5 +9,6 @@ EXTRA_DIST += doc/page.png \
 	doc/examples/watch.py \
 	doc/guide.md \
 	doc/protocol.md \
+	doc/reliability.md \
 	doc/results.md \
 	doc/web.md
