@@ -633,12 +633,28 @@ await test("axe finds nothing in light, dark and forced colours", async () => {
 
 // ---- memory and speed
 
-/** Wall clock over processor time of steady work: above 1 where others use this machine as well. */
-function contention() {
+/** Pieces of steady work, each as long as an update takes: wall clock over processor time of each. */
+const PIECES = `
+for (;;) {
     const [before, started] = [process.cpuUsage(), performance.now()];
-    while (performance.now() - started < 300) continue;
-    const { user, system } = process.cpuUsage(before);
-    return Math.max(1, ((performance.now() - started) * 1000) / (user + system));
+    let spent = 0;
+    while (spent < 50_000) {
+        const { user, system } = process.cpuUsage(before);
+        spent = user + system;
+    }
+    console.log(((performance.now() - started) * 1000) / spent);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 200);
+}`;
+
+/** How much longer such a piece takes while work is done, where others use this machine as well: 95 of 100. */
+async function beside(work) {
+    const other = spawn(process.execPath, ["-e", PIECES], { stdio: ["ignore", "pipe", "inherit"] });
+    let said = "";
+    other.stdout.on("data", (data) => (said += data));
+    const found = await work();
+    other.kill("SIGKILL");
+    const times = said.split("\n").slice(0, -1).map(Number).sort((a, b) => a - b);
+    return [found, Math.max(1, times[Math.floor(0.95 * times.length)] ?? 1)];
 }
 
 await test("memory is bounded", async () => {
@@ -739,9 +755,8 @@ await test("publish to paint", async () => {
     };
     let [best, limit] = [[Infinity, Infinity, 0], 100];
     for (let tries = 0; tries < 4 && best[1] > limit; tries++) {
-        const before = contention();
-        const found = await run();
-        limit = Math.max(limit, 100 * Math.max(before, contention()));
+        const [found, slower] = await beside(run);
+        limit = Math.max(limit, 100 * slower);
         if (found[1] < best[1]) best = found;
     }
     const what = `p50 ${best[0].toFixed(0)} ms, p95 ${best[1].toFixed(0)} ms`;
