@@ -31,6 +31,7 @@ edx_status edx_lstsq_new(uint32_t t, uint32_t channels, edx_lstsq **out, edx_err
     edx_lstsq *l = calloc(1, sizeof *l);
     size_t cells = (size_t)t * channels;
 
+    edx_linalg_init();
     if (l) {
         l->t = t;
         l->channels = channels;
