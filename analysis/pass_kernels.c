@@ -43,6 +43,8 @@ typedef float any_4 __attribute__((vector_size(16), aligned(4), may_alias));
 typedef float any_8 __attribute__((vector_size(32), aligned(4), may_alias));
 typedef float any_16 __attribute__((vector_size(64), aligned(4), may_alias));
 
+/* What bounds the loops: loads of rows, 64 bytes a slot, from the first two caches. */
+
 /* The loops for vectors of L lanes, N of which make EDX_PASS: two sums a turn, so that one addition
  * need not wait for the other. */
 #define DEFINE_LOOPS(NAME, TARGET, L, N)                                                           \
