@@ -1,6 +1,7 @@
 #include "daemon/receive.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -161,6 +162,9 @@ static void take_saved(receiver *r, const edx_report *report)
                       (unsigned long long)report->facts.head.counts);
     }
     edx_monitor_saved(r->monitor, &report->facts, report->state);
+    if (report->state == EDX_FINISHED) {
+        malloc_trim(0); /* while a run lasts, what is freed is kept (edxd.c); over a year it is not */
+    }
     edx_control_saved(r->control, report->ticket, &report->error);
     send_status(r);
     if (r->stopping && report->ticket == STOP_TICKET) {
