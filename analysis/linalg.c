@@ -9,6 +9,11 @@ void edx_linalg_init(void)
     openblas_set_num_threads(1);
 }
 
+const char *edx_linalg_machine(void)
+{
+    return openblas_get_corename();
+}
+
 void edx_linalg_inner(uint32_t n, uint32_t p, uint32_t q, const double *a, const double *b,
                       double *out)
 {

@@ -12,6 +12,9 @@
  * be shared, and sums must keep their order. */
 void edx_linalg_init(void);
 
+/* What BLAS takes this machine for: where it is another, sums are rounded in another way. */
+const char *edx_linalg_machine(void);
+
 /* out [p, q] = a' b with a [n, p] and b [n, q]. */
 void edx_linalg_inner(uint32_t n, uint32_t p, uint32_t q, const double *a, const double *b,
                       double *out);

@@ -19,13 +19,14 @@ typedef struct edx_ranks {
 
 #define EDX_RANKS_RUN 64u /* pixels */
 
-/* Whose an analysis pixel of pixels is. Lanes, which are bands of rows, are dealt out whole where
- * that is even: sums are then rounded as they are in one process. Else runs of pixels are. */
+/* Whose an analysis pixel of pixels is. Lanes, which are bands of rows, are dealt out whole: what
+ * they sum is then rounded as it is in one process. Where there are more processes than lanes in a
+ * block, runs of pixels are dealt. */
 static inline uint32_t edx_ranks_owner(const edx_ranks *ranks, uint32_t pixels, uint32_t pixel)
 {
     uint32_t lanes = edx_lanes(pixels);
 
-    if (ranks->n <= EDX_LANES_PER_BLOCK && lanes % ranks->n == 0)
+    if (ranks->n <= EDX_LANES_PER_BLOCK)
         return edx_lanes_of(pixels, lanes, pixel) % ranks->n;
     return pixel / EDX_RANKS_RUN % ranks->n;
 }

@@ -372,6 +372,11 @@ static void *work(void *argument)
     return NULL;
 }
 
+edx_status edx_analyst_set_crew(edx_analyst *analyst, edx_crew *crew, edx_error *err)
+{
+    return edx_run_set_crew(analyst->run, crew, err);
+}
+
 edx_status edx_analyst_start(edx_analyst *analyst, edx_error *err)
 {
     const int rc = pthread_create(&analyst->thread, NULL, work, analyst);

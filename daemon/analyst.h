@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "daemon/crew.h"
 #include "daemon/log.h"
 #include "daemon/task.h"
 
@@ -19,6 +20,8 @@ edx_analyst *edx_analyst_new(const edx_limits *limits, edx_log *log, edx_reporte
                              void *context);
 void edx_analyst_free(edx_analyst **analyst); /* stops the thread first */
 
+/* As edx_run_set_crew; no thread then. */
+edx_status edx_analyst_set_crew(edx_analyst *analyst, edx_crew *crew, edx_error *err);
 edx_status edx_analyst_start(edx_analyst *analyst, edx_error *err);
 /* Takes the task over (message and start moved out of it). With a thread: queues it; NOMEM leaves
  * it with the caller. */

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "daemon/config.h"
+#include "daemon/crew.h"
 #include "daemon/curve.h"
 #include "daemon/log.h"
 #include "daemon/offline.h"
@@ -138,19 +139,46 @@ static edx_status configure(const options *o, edx_config *config, edx_error *err
     return status;
 }
 
-static int run_offline(const options *o, const edx_config *config, edx_log *log,
-                       const char *const *paths, size_t n)
+/* With as many others as were started together. */
+static int analyse(const options *o, const edx_config *config, edx_crew *crew, edx_log *log,
+                   const char *const *paths, size_t n)
 {
     edx_error err = {0};
+    const bool first = edx_crew_rank(crew) == 0;
     const edx_offline_options offline = {
         .config = config,
         .config_given = o->config_file != NULL,
         .overrides = o->overrides,
         .n_overrides = o->n_overrides,
         .dir = o->output_dir,
-        .progress = isatty(STDERR_FILENO) != 0,
+        .progress = first && isatty(STDERR_FILENO) != 0,
+        .crew = crew,
     };
-    return edx_offline_run(&offline, paths, n, log, &err) ? fail(EXIT_RUN, &err) : 0;
+    const edx_status status = edx_offline_run(&offline, paths, n, log, &err);
+    edx_crew_report(crew, log);
+    if (status && first) {
+        return fail(EXIT_RUN, &err);
+    }
+    return status ? EXIT_RUN : 0;
+}
+
+static int run_offline(const options *o, const edx_config *config, const char *const *paths,
+                       size_t n)
+{
+    edx_error err = {0};
+    edx_crew *crew = NULL;
+    char name[32] = "edxd";
+    if (edx_crew_open(&crew, &err)) {
+        return fail(EXIT_RUN, &err);
+    }
+    if (edx_crew_size(crew) > 1) {
+        snprintf(name, sizeof name, "edxd[%u]", edx_crew_rank(crew));
+    }
+    edx_log *log = edx_log_new(name);
+    const int code = analyse(o, config, crew, log, paths, n); /* without a log it is silent */
+    edx_log_free(&log);
+    edx_crew_free(&crew);
+    return code;
 }
 
 /* Every update publishes maps in a new block. Given back to the system each time, the block's pages
@@ -229,14 +257,16 @@ int main(int argc, char **argv)
         return 0;
     }
     keep_memory();
+    if (o.offline) {
+        return run_offline(&o, &config, (const char *const *)argv + optind,
+                           (size_t)(argc - optind));
+    }
     edx_log *log = edx_log_new("edxd");
     if (!log) {
         fputs("edxd: no memory to start\n", stderr);
         return EXIT_RUN;
     }
-    code = o.offline ? run_offline(&o, &config, log, (const char *const *)argv + optind,
-                                   (size_t)(argc - optind))
-                     : run_live(&config, log);
+    code = run_live(&config, log);
     edx_log_free(&log);
     return code;
 }

@@ -40,10 +40,14 @@ edx_status edx_journal_new(const char *dir, bool record, bool lock, edx_journal 
 {
     edx_journal *j = calloc(1, sizeof *j);
     if (!j) {
-        return edx_fail(err, EDX_E_NOMEM, "%s: no memory", dir);
+        return edx_fail(err, EDX_E_NOMEM, "%s: no memory", dir ? dir : "runs");
+    }
+    j->fd = -1;
+    if (!dir) {
+        *out = j;
+        return EDX_OK;
     }
     j->record = record;
-    j->fd = -1;
     snprintf(j->dir, sizeof j->dir, "%s", dir);
     if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
         edx_fail(err, EDX_E_IO,
@@ -128,6 +132,9 @@ static edx_status make_folder(edx_journal *j, const char *acq, char stored[EDX_A
 {
     for (unsigned n = 1; n < MAX_SUFFIX; n++) {
         suffixed(stored, acq, n);
+        if (j->fd < 0) {
+            return EDX_OK;
+        }
         if (mkdirat(j->fd, stored, 0750) == 0) {
             fsync(j->fd);
             return EDX_OK;
@@ -142,8 +149,9 @@ static edx_status make_folder(edx_journal *j, const char *acq, char stored[EDX_A
 static edx_run_file *run_file_new(edx_journal *j, const char *stored)
 {
     edx_run_file *file = calloc(1, sizeof *file);
-    if (file && (!join(file->folder, j->dir, stored) ||
-                 (j->record && !join(file->recording, file->folder, RECORDING)))) {
+    if (file && j->fd >= 0 &&
+        (!join(file->folder, j->dir, stored) ||
+         (j->record && !join(file->recording, file->folder, RECORDING)))) {
         free(file);
         return NULL;
     }

@@ -13,7 +13,8 @@
 
 typedef struct edx_journal edx_journal;
 
-/* dir is made when only its last part is missing. record false: folders are made, nothing is
+/* dir is made when only its last part is missing; NULL: nothing is kept, folders are but names, and
+ * there is no path to them. record false: folders are made, nothing is
  * recorded. lock: refuses a folder that another daemon holds. Errors: IO with the cure, STATE when
  * locked. */
 edx_status edx_journal_new(const char *dir, bool record, bool lock, edx_journal **out,
@@ -55,9 +56,9 @@ edx_status edx_run_file_write(edx_run_file *file, const char *topic, const void 
 /* To the disk, if anything was written since the last time. */
 edx_status edx_run_file_sync(edx_run_file *file, edx_error *err);
 
-/* Removes the folders of runs that were killed before their begin was on the disk, so that the begin,
- * when it comes again, finds its name free. Before any run is open. How many, and the last one's
- * name. */
+/* Removes the folders of runs that were killed before their begin was on the disk, so that the
+ * begin, when it comes again, finds its name free. Before any run is open. How many, and the last
+ * one's name. */
 unsigned edx_journal_sweep(edx_journal *journal, char last[EDX_ACQ_SIZE]);
 /* The name of the folder whose recording began last; END when there is none. */
 edx_status edx_journal_newest(edx_journal *journal, char stored[EDX_ACQ_SIZE], edx_error *err);

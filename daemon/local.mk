@@ -22,6 +22,8 @@ libedxdaemon_la_SOURCES  = \
 	daemon/conftext.h \
 	daemon/control.c \
 	daemon/control.h \
+	daemon/crew.c \
+	daemon/crew.h \
 	daemon/curve.c \
 	daemon/curve.h \
 	daemon/disk.c \
@@ -69,9 +71,18 @@ libedxdaemon_la_SOURCES  = \
 	daemon/warn.c \
 	daemon/warn.h
 
+if MPI
+libedxdaemon_la_CPPFLAGS += $(MPI_CFLAGS)
+libedxdaemon_la_LIBADD   += $(MPI_LIBS)
+libedxdaemon_la_SOURCES  += daemon/crew_mpi.c
+EDXD_MPI = , $(VERSION_MPI)
+else
+libedxdaemon_la_SOURCES  += daemon/crew_alone.c
+endif
+
 bin_PROGRAMS += edxd
 edxd_SOURCES = daemon/edxd.c
 edxd_CPPFLAGS = $(AM_CPPFLAGS) $(EDX_BUILT_FLAGS) -DEDX_LIBRARIES='"$(VERSION_ZMQ), $(VERSION_CZMQ), $(VERSION_MSGPACK), \
 $(VERSION_HDF5), $(VERSION_LIBCONFIG), $(VERSION_SYSTEMD), $(VERSION_XRL), $(VERSION_BLAS), \
-$(VERSION_GSL), $(VERSION_FFTW)"'
+$(VERSION_GSL), $(VERSION_FFTW)$(EDXD_MPI)"'
 edxd_LDADD   = $(EDX_DAEMON)

@@ -32,6 +32,7 @@ struct edx_run {
     edx_settings settings; /* as asked for, whether this begin could carry them or not */
     char folder[4096];
     edx_analysis *analysis;
+    edx_crew *crew; /* NULL: alone */
     edx_pool *pool; /* NULL: one thread */
     edx_events_buffer *events;
     edx_wire *wire;
@@ -58,10 +59,11 @@ struct edx_run {
 #define MAX_THREADS 8
 #define POOL_PIXELS 16384u /* a smaller scan is summed sooner than other threads wake up */
 
-/* As many threads as there are processors; results are the same for any number. */
-static edx_pool *pool_new(edx_log *log)
+/* As many threads as there are processors for each of the processes that share the machine; results
+ * are the same for any number. */
+static edx_pool *pool_new(long processes, edx_log *log)
 {
-    const long processors = sysconf(_SC_NPROCESSORS_ONLN);
+    const long processors = sysconf(_SC_NPROCESSORS_ONLN) / processes;
     edx_pool *pool = NULL;
     edx_error err = {0};
     if (processors > 1 &&
@@ -97,11 +99,41 @@ edx_run *edx_run_new(const edx_limits *limits, edx_outlet outlet, edx_log *log)
     run->events = edx_events_buffer_new();
     run->wire = edx_wire_new(0);
     run->pack = edx_pack_new();
-    run->pool = pool_new(log);
+    run->pool = pool_new(1, log);
     if (!run->events || !run->wire || !run->pack) {
         edx_run_free(&run);
     }
     return run;
+}
+
+edx_status edx_run_set_crew(edx_run *run, edx_crew *crew, edx_error *err)
+{
+    const edx_ranks *ranks = edx_crew_ranks(crew);
+    run->crew = crew;
+    run->budget /= edx_crew_here(crew);
+    edx_pool_free(&run->pool);
+    run->pool = pool_new(edx_crew_here(crew), run->log);
+    if (ranks && !run->pool) {
+        const edx_status status = edx_pool_new(1, &run->pool, err);
+        if (status) {
+            return status;
+        }
+    }
+    if (ranks) {
+        edx_pool_join(run->pool, ranks);
+    }
+    return EDX_OK;
+}
+
+/* What one process of a group cannot do the others would wait for: all end. What fails in all of
+ * them alike is for the caller. */
+static edx_status all_or_none(edx_run *run, edx_status status, const edx_error *why)
+{
+    const bool ours = status == EDX_E_NOMEM || status == EDX_E_LIMIT || status == EDX_E_IO;
+    if (ours && edx_crew_ranks(run->crew)) {
+        edx_crew_fail(run->crew, why);
+    }
+    return status;
 }
 
 void edx_run_free(edx_run **run)
@@ -181,7 +213,8 @@ static edx_status begin_plain(edx_run *run, edx_error *err)
 static edx_status share_work(edx_run *run, edx_error *err)
 {
     const uint64_t pixels = (uint64_t)run->begin.rows * run->begin.cols;
-    edx_pool *pool = pixels >= POOL_PIXELS ? run->pool : NULL;
+    const bool all = pixels >= POOL_PIXELS || edx_crew_ranks(run->crew);
+    edx_pool *pool = all ? run->pool : NULL;
     const edx_status status = edx_analysis_set_pool(run->analysis, pool, err);
     return status ? status : edx_analysis_set_decompose_pool(run->analysis, run->pool, err);
 }
@@ -200,7 +233,7 @@ edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folde
     if (made == EDX_E_NOMEM) { /* that may pass */
         made = edx_analysis_new(&run->begin, &fitted, &run->analysis, &why);
     }
-    if (made == EDX_OK) {
+    if (all_or_none(run, made, &why) == EDX_OK) {
         return share_work(run, err);
     }
     run->starved = made == EDX_E_NOMEM;
@@ -403,7 +436,7 @@ void edx_run_place(edx_run *run, const edx_placement *placement)
 {
     for (uint32_t i = 0; run->analysis && i < placement->n_incomplete; i++) {
         edx_error err = {0};
-        if (sum_frame(run, placement->incomplete[i], NULL, 0, &err)) {
+        if (all_or_none(run, sum_frame(run, placement->incomplete[i], NULL, 0, &err), &err)) {
             edx_log_write(run->log, EDX_LOG_ERROR, "%s: frame %llu is not summed: %s",
                           run->begin.head.acq, (unsigned long long)placement->incomplete[i],
                           err.text);
@@ -415,8 +448,8 @@ void edx_run_place(edx_run *run, const edx_placement *placement)
     }
 }
 
-edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_placement *placement,
-                         edx_error *err)
+static edx_status take_frame(edx_run *run, const void *body, size_t n,
+                             const edx_placement *placement, edx_error *err)
 {
     run->taken++;
     if (!run->analysis) {
@@ -441,6 +474,17 @@ edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_pla
         edx_run_place(run, placement);
     }
     return status;
+}
+
+edx_status edx_run_frame(edx_run *run, const void *body, size_t n, const edx_placement *placement,
+                         edx_error *err)
+{
+    edx_error why = {0};
+    const edx_status status = take_frame(run, body, n, placement, &why);
+    if (status && err) {
+        *err = why;
+    }
+    return all_or_none(run, status, &why);
 }
 
 /* ---- drift, looking back ---- */
@@ -679,7 +723,8 @@ static bool profile(edx_run *run, edx_profile_result *out)
 static void decompose(edx_run *run, edx_results *results)
 {
     edx_error err = {0};
-    const edx_status status = edx_analysis_decompose(run->analysis, results, &err);
+    const edx_status status =
+        all_or_none(run, edx_analysis_decompose(run->analysis, results, &err), &err);
     if (status && !run->components_failed) {
         edx_log_write(run->log, EDX_LOG_ERROR, "analysis: components and particles: %s", err.text);
     }
@@ -878,8 +923,15 @@ static edx_status store_files(edx_run *run, const stored *s, edx_error *err)
     const edx_settings *used = edx_analysis_settings(run->analysis);
     edx_store_lines lines = {.bin_energy = (uint32_t)used->analysis.bin_energy};
     lines.lines = edx_analysis_lines(run->analysis, &lines.n);
-    edx_status status = edx_store_cube(run->folder, edx_analysis_scene(run->analysis), &run->begin,
-                                       &lines, edx_analysis_live_time(run->analysis), err);
+    const uint32_t bin = (uint32_t)used->analysis.bin_pixels;
+    const edx_store_together together = {
+        .crew = run->crew, .grid = {run->begin.rows / bin, run->begin.cols / bin, bin}};
+    edx_status status =
+        edx_store_cube_of(&together, run->folder, edx_analysis_scene(run->analysis), &run->begin,
+                          &lines, edx_analysis_live_time(run->analysis), err);
+    if (!edx_crew_leads(run->crew)) {
+        return status;
+    }
     if (!status) {
         status = edx_store_maps(run->folder, &run->begin, (uint32_t)used->analysis.bin_pixels,
                                 s->messages, s->n, err);
@@ -896,42 +948,92 @@ static edx_status store_files(edx_run *run, const stored *s, edx_error *err)
                              edx_pack_size(run->pack), EDX_VERSION, err);
 }
 
+/* Processes of a group that have read other frames, or placed them elsewhere, have no common
+ * answer. */
+static edx_status compare(edx_run *run, edx_error *err)
+{
+    const edx_drift *drift = edx_analysis_drift(run->analysis);
+    const uint32_t *exposure = edx_scene_exposure(edx_analysis_scene(run->analysis));
+    size_t n = 0;
+    const edx_drift_place *places = drift ? edx_drift_places(drift, &n) : NULL;
+    uint64_t numbers[3] = {run->added, 0, 0};
+    if (!edx_crew_ranks(run->crew)) {
+        return EDX_OK;
+    }
+    for (uint64_t i = 0; i < (uint64_t)run->begin.rows * run->begin.cols; i++) {
+        numbers[1] = 31 * numbers[1] + exposure[i];
+    }
+    for (size_t i = 0; i < n; i++) {
+        numbers[2] =
+            31 * (31 * numbers[2] + (uint32_t)places[i].shift[0]) + (uint32_t)places[i].shift[1];
+    }
+    if (edx_crew_agrees(run->crew, numbers, sizeof numbers / sizeof *numbers)) {
+        return EDX_OK;
+    }
+    edx_fail(err, EDX_E_IO,
+             "%s: the processes have summed different frames, or in different places; expected "
+             "one recording, and machines that compute alike",
+             run->begin.head.acq);
+    return err->code;
+}
+
+/* The analysis of all that there is. */
+static edx_status conclude(edx_run *run, edx_state state, edx_results *results, edx_error *err)
+{
+    edx_status status = compare(run, err);
+    if (status == EDX_OK) {
+        status = edx_analysis_settle(run->analysis, err);
+    }
+    if (status == EDX_OK && state == EDX_FINISHED) {
+        status = correct(run, err);
+    }
+    if (status == EDX_OK) {
+        status = compare(run, err);
+    }
+    return status ? status : edx_analysis_final(run->analysis, results, err);
+}
+
+/* Whether there is something to write and somewhere to write it: what the leader says. */
+static bool to_store(edx_run *run, const stored *s, const edx_closing *closing, edx_error *err)
+{
+    edx_status status = EDX_OK;
+    if (!edx_crew_leads(run->crew)) {
+        return edx_crew_follow(run->crew, false);
+    }
+    if (!closing->stands && s->failed) {
+        status = edx_fail(err, EDX_E_NOMEM, "no memory to store results");
+    } else if (!closing->stands && run->folder[0] == '\0') {
+        status = edx_fail(err, EDX_E_STATE, "%s: its folder could not be made, nothing is stored",
+                          run->begin.head.acq);
+    }
+    return edx_crew_follow(run->crew, !closing->stands && status == EDX_OK);
+}
+
 edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closing *closing,
                         edx_error *err)
 {
     run->updated = false;
     edx_results results;
     stored s = {.publish = true};
+    edx_error why = {0};
     if (!run->analysis) {
         return edx_fail(err, EDX_E_STATE, "there is no acquisition to save");
     }
-    edx_status status = edx_analysis_settle(run->analysis, err);
-    if (status) {
-        return status;
-    }
-    if (state == EDX_FINISHED) {
-        status = correct(run, err);
-    }
-    status = status ? status : edx_analysis_final(run->analysis, &results, err);
-    if (status) {
-        return status;
+    if (all_or_none(run, conclude(run, state, &results, &why), &why)) {
+        return edx_fail(err, why.code, "%s", why.text);
     }
     decompose(run, &results);
     for_each_result(run, &results, t, store_each, &s);
     for_details(run, &results, store_each, &s);
     store_status(run, t, state, closing, &s);
-    if (closing->stands) {
-        status = EDX_OK;
-    } else if (s.failed) {
-        status = edx_fail(err, EDX_E_NOMEM, "no memory to store results");
-    } else if (run->folder[0] == '\0') {
-        status = edx_fail(err, EDX_E_STATE, "%s: its folder could not be made, nothing is stored",
-                          run->begin.head.acq);
-    } else {
-        status = store_files(run, &s, err);
+    if (to_store(run, &s, closing, &why)) {
+        store_files(run, &s, &why);
+    }
+    if (why.code && err) {
+        *err = why;
     }
     for (size_t i = 0; i < s.n; i++) {
         free(s.bytes[i]);
     }
-    return status;
+    return why.code;
 }

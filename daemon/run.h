@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "daemon/acquisition.h"
+#include "daemon/crew.h"
 #include "daemon/log.h"
 #include "daemon/rerun.h"
 #include "daemon/status.h"
@@ -26,6 +27,10 @@ typedef struct edx_outlet {
 /* Without an acquisition. limits are kept. NULL without memory. */
 edx_run *edx_run_new(const edx_limits *limits, edx_outlet outlet, edx_log *log);
 void edx_run_free(edx_run **run);
+/* Before anything begins: the run is that of one process of a crew (the caller's, alive as long as
+ * the run), which share this machine. Of those of a group all get the same messages, and one alone
+ * stores. NOMEM. */
+edx_status edx_run_set_crew(edx_run *run, edx_crew *crew, edx_error *err);
 
 /* Starts an acquisition (the one before is forgotten). begin->head.acq is the name under which it
  * is stored and published; folder ("" for none) is where. Settings that this begin cannot carry are

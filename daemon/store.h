@@ -8,6 +8,7 @@
 
 #include "analysis/lines.h"
 #include "analysis/scene.h"
+#include "daemon/crew.h"
 #include "proto/frame.h"
 #include "proto/status.h"
 
@@ -25,6 +26,18 @@ typedef struct edx_store_lines {
  * still. */
 edx_status edx_store_cube(const char *dir, const edx_scene *scene, const edx_begin *begin,
                           const edx_store_lines *used, const double *live_time_s, edx_error *err);
+
+/* The processes that hold a scene together, and how its pixels are dealt out to them. */
+typedef struct edx_store_together {
+    edx_crew *crew; /* NULL: one holds it all */
+    edx_ranks_grid grid;
+} edx_store_together;
+
+/* The same of a scene that several hold; all of them call it, the first writes. */
+edx_status edx_store_cube_of(const edx_store_together *together, const char *dir,
+                             const edx_scene *scene, const edx_begin *begin,
+                             const edx_store_lines *used, const double *live_time_s,
+                             edx_error *err);
 
 /* One published body. */
 typedef struct edx_store_message {

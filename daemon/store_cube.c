@@ -195,6 +195,7 @@ static void put_original(edx_h5 *h5, const edx_begin *b, const edx_store_lines *
 /* ---- the data ---- */
 
 typedef struct block {
+    const edx_store_together *together;
     uint64_t shape[3]; /* of the largest block */
     uint32_t *wide;
     uint16_t *narrow; /* NULL: counts need 32 bits */
@@ -216,7 +217,8 @@ static void choose_shape(const edx_scene *scene, size_t size, uint64_t shape[3])
 
 static edx_status block_init(block *b, const edx_scene *scene, edx_error *err)
 {
-    const bool narrow = edx_scene_peak(scene) <= UINT16_MAX;
+    const uint32_t peak = edx_crew_largest(b->together->crew, edx_scene_peak(scene));
+    const bool narrow = peak <= UINT16_MAX;
     choose_shape(scene, narrow ? sizeof *b->narrow : sizeof *b->wide, b->shape);
     const size_t n = b->shape[0] * b->shape[1] * b->shape[2];
     b->wide = malloc(n * sizeof *b->wide);
@@ -233,15 +235,48 @@ static void block_clear(block *b)
     free(b->narrow);
 }
 
+/* The column up to which the pixels of a row, from col on, are one process'. */
+static uint32_t end_of_run(const edx_ranks *ranks, const edx_ranks_grid *grid, uint32_t row,
+                           uint32_t col, uint32_t end, uint32_t *owner)
+{
+    *owner = edx_ranks_owner_at(ranks, grid, row, col);
+    while (++col < end && edx_ranks_owner_at(ranks, grid, row, col) == *owner) {
+    }
+    return col;
+}
+
+/* Counts of columns col to end - 1 of a row; what another process holds comes to the one that
+ * writes. */
+static void row_fill(const block *b, const edx_scene *scene, uint32_t row, uint32_t col,
+                     uint32_t end, uint32_t *out)
+{
+    edx_crew *crew = b->together->crew;
+    const edx_ranks *ranks = edx_crew_ranks(crew);
+    const uint32_t first = row * edx_scene_cols(scene);
+    if (!ranks) {
+        edx_scene_dense(scene, first + col, end - col, out);
+        return;
+    }
+    for (uint32_t next = col; col < end; col = next) {
+        uint32_t owner;
+        next = end_of_run(ranks, &b->together->grid, row, col, end, &owner);
+        const size_t n = (size_t)(next - col) * edx_scene_channels(scene);
+        if (owner == ranks->rank) {
+            edx_scene_dense(scene, first + col, next - col, out);
+        }
+        edx_crew_fetch(crew, owner, out, n * sizeof *out);
+        out += n;
+    }
+}
+
 /* Fills the block of size [rows, cols, channels] from start and gives its counts. */
 static const void *block_fill(block *b, const edx_scene *scene, const uint64_t start[3],
                               const uint64_t size[3])
 {
-    const uint64_t cols = edx_scene_cols(scene);
     const size_t line = size[1] * size[2];
     for (uint64_t r = 0; r < size[0]; r++) {
-        const uint64_t first = (start[0] + r) * cols + start[1];
-        edx_scene_dense(scene, (uint32_t)first, (uint32_t)size[1], b->wide + r * line);
+        row_fill(b, scene, (uint32_t)(start[0] + r), (uint32_t)start[1],
+                 (uint32_t)(start[1] + size[1]), b->wide + r * line);
     }
     if (!b->narrow) {
         return b->wide;
@@ -252,6 +287,7 @@ static const void *block_fill(block *b, const edx_scene *scene, const uint64_t s
     return b->narrow;
 }
 
+/* h5 NULL: fills them for the process that writes. */
 static void put_blocks(edx_h5 *h5, const edx_scene *scene, block *b, const uint64_t shape[3])
 {
     uint64_t start[3] = {0};
@@ -259,21 +295,33 @@ static void put_blocks(edx_h5 *h5, const edx_scene *scene, block *b, const uint6
         for (start[1] = 0; start[1] < shape[1]; start[1] += b->shape[1]) {
             const uint64_t size[3] = {smaller(b->shape[0], shape[0] - start[0]),
                                       smaller(b->shape[1], shape[1] - start[1]), shape[2]};
-            edx_h5_write(h5, start, size, block_fill(b, scene, start, size));
+            const void *counts = block_fill(b, scene, start, size);
+            if (h5) {
+                edx_h5_write(h5, start, size, counts);
+            }
         }
     }
 }
 
-static edx_status put_data(edx_h5 *h5, const edx_scene *scene, edx_error *err)
+static edx_status put_data(const edx_store_together *together, edx_h5 *h5, const edx_scene *scene,
+                           edx_error *err)
 {
     const uint64_t shape[3] = {edx_scene_rows(scene), edx_scene_cols(scene),
                                edx_scene_channels(scene)};
-    block b = {0};
-    const edx_status status = block_init(&b, scene, err);
-    if (!status) {
-        edx_h5_open(h5, "data", b.narrow ? EDX_H5_U2 : EDX_H5_U4, 3, shape, b.shape);
+    block b = {.together = together};
+    edx_error why = {0};
+    block_init(&b, scene, &why);
+    const edx_status status = edx_crew_common(together->crew, &why);
+    if (status) {
+        edx_fail(err, status, "%s", why.text);
+    } else {
+        if (h5) {
+            edx_h5_open(h5, "data", b.narrow ? EDX_H5_U2 : EDX_H5_U4, 3, shape, b.shape);
+        }
         put_blocks(h5, scene, &b, shape);
-        edx_h5_close(h5);
+        if (h5) {
+            edx_h5_close(h5);
+        }
     }
     block_clear(&b);
     return status;
@@ -281,12 +329,13 @@ static edx_status put_data(edx_h5 *h5, const edx_scene *scene, edx_error *err)
 
 /* ---- the file ---- */
 
-edx_status edx_store_cube(const char *dir, const edx_scene *scene, const edx_begin *begin,
-                          const edx_store_lines *used, const double *live_time_s, edx_error *err)
+static edx_status write_cube(const edx_store_together *together, const char *dir,
+                             const edx_scene *scene, const edx_begin *begin,
+                             const edx_store_lines *used, const double *live_time_s, edx_error *err)
 {
     edx_h5 *h5 = NULL;
     edx_status status = edx_h5_new(dir, "cube.hspy", &h5, err);
-    if (status) {
+    if (!edx_crew_follow(together->crew, status == EDX_OK)) {
         return status;
     }
     edx_signal_start(h5);
@@ -294,7 +343,7 @@ edx_status edx_store_cube(const char *dir, const edx_scene *scene, const edx_beg
     put_axes(h5, begin);
     put_metadata(h5, begin, used, live_time_s);
     put_original(h5, begin, used, live_time_s);
-    status = put_data(h5, scene, err);
+    status = put_data(together, h5, scene, err);
     edx_h5_leave(h5);
     edx_h5_leave(h5);
     if (status) {
@@ -302,4 +351,21 @@ edx_status edx_store_cube(const char *dir, const edx_scene *scene, const edx_beg
         return status;
     }
     return edx_h5_commit(&h5, err);
+}
+
+edx_status edx_store_cube_of(const edx_store_together *together, const char *dir,
+                             const edx_scene *scene, const edx_begin *begin,
+                             const edx_store_lines *used, const double *live_time_s, edx_error *err)
+{
+    if (edx_crew_leads(together->crew)) {
+        return write_cube(together, dir, scene, begin, used, live_time_s, err);
+    }
+    return edx_crew_follow(together->crew, false) ? put_data(together, NULL, scene, err) : EDX_OK;
+}
+
+edx_status edx_store_cube(const char *dir, const edx_scene *scene, const edx_begin *begin,
+                          const edx_store_lines *used, const double *live_time_s, edx_error *err)
+{
+    const edx_store_together alone = {.crew = NULL};
+    return edx_store_cube_of(&alone, dir, scene, begin, used, live_time_s, err);
 }

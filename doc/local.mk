@@ -11,4 +11,5 @@ EXTRA_DIST += doc/page.png \
 	doc/protocol.md \
 	doc/reliability.md \
 	doc/results.md \
+	doc/scaling.md \
 	doc/web.md

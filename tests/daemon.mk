@@ -36,6 +36,6 @@ tests_test_intake_LDFLAGS      = $(AM_LDFLAGS) -Wl,--wrap=fdatasync,--wrap=pwrit
 
 # edxd itself, with instruments and clients in Python: tests/daemon/harness.py
 DAEMON_LIVE = tests/daemon_streams.py tests/daemon_control.py tests/daemon_router.py \
-	tests/daemon_malformed.py tests/daemon_offline.py
+	tests/daemon_malformed.py tests/daemon_offline.py tests/mpi.py
 TESTS      += $(DAEMON_LIVE)
 EXTRA_DIST += $(DAEMON_LIVE) tests/daemon/harness.py tests/daemon/judge.py
