@@ -15,6 +15,8 @@ import unittest
 import h5py
 import numpy
 
+from figures_runs import ENVIRONMENT
+
 SOURCE = os.path.abspath(os.environ.get("EDX_SRCDIR", "."))
 BUILD = os.path.abspath(os.environ.get("EDX_BUILDDIR", "build"))
 PYTHON = os.environ.get("EDX_PYTHON") or "python3"
@@ -24,7 +26,7 @@ PROGRAMS = {
     "edxd": f'"{BUILD}/edxd" "$@" -s ingest.endpoint="$EDX_INGEST" -s publish.endpoint="$EDX_PUBLISH" '
             '-s control.endpoint="$EDX_CONTROL"',
     "edxsim": f'"{BUILD}/edxsim" $(case " $* " in *" -o "*) ;; *) echo --endpoint "$EDX_INGEST" ;; esac) "$@"',
-    "edxctl": f'"{BUILD}/edxctl" --endpoint "$EDX_CONTROL" --timeout 300 "$@"',
+    "edxctl": f'env LSAN_OPTIONS="{ENVIRONMENT["LSAN_OPTIONS"]}" "{BUILD}/edxctl" --endpoint "$EDX_CONTROL" --timeout 300 "$@"',
     "edxplay": f'"{BUILD}/edxplay" "$@"',
     "edxmon": f'"{BUILD}/edxmon" --endpoint "$EDX_PUBLISH" --control "$EDX_CONTROL" "$@"',
     "python3": f'"{PYTHON}" -B "$@"',
