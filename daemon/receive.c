@@ -163,8 +163,8 @@ static void take_saved(receiver *r, const edx_report *report)
     }
     edx_monitor_saved(r->monitor, &report->facts, report->state);
     if (report->state == EDX_FINISHED) {
-        malloc_trim(
-            0); /* while a run lasts, what is freed is kept (edxd.c); over a year it is not */
+        /* What is freed is kept while a run lasts (edxd.c): over a year it would grow. */
+        malloc_trim(0);
     }
     edx_control_saved(r->control, report->ticket, &report->error);
     send_status(r);
