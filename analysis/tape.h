@@ -24,6 +24,8 @@ edx_status edx_tape_begin(edx_tape *tape, uint64_t frame, uint32_t first, uint32
                           size_t entries, edx_error *err);
 /* One more; pixels do not descend. */
 void edx_tape_put(edx_tape *tape, uint32_t pixel, uint8_t symbol);
+/* Several [n] of one pixel. */
+void edx_tape_put_all(edx_tape *tape, uint32_t pixel, const uint8_t *symbols, size_t n);
 /* Keeps the message. */
 void edx_tape_end(edx_tape *tape);
 
@@ -32,6 +34,9 @@ uint64_t edx_tape_frame(const edx_tape *tape, size_t index);
 /* Calls visit(context, pixel, symbol) for all that was put into a message, in order. */
 typedef void edx_tape_visitor(void *context, uint32_t pixel, uint8_t symbol);
 void edx_tape_visit(const edx_tape *tape, size_t index, edx_tape_visitor *visit, void *context);
+/* The same for pixels first .. end - 1 alone: work grows with their number. */
+void edx_tape_visit_some(const edx_tape *tape, size_t index, uint32_t first, uint32_t end,
+                         edx_tape_visitor *visit, void *context);
 
 uint64_t edx_tape_bytes(const edx_tape *tape); /* memory of the messages */
 

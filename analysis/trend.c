@@ -14,7 +14,14 @@
 #define REGIONS (EDX_TREND_REGIONS + 1) /* the last: all others */
 #define SIDE 16u                        /* of the field, in tiles: their numbers fit a byte */
 #define TILES (SIDE * SIDE)
-#define ENOUGH 4u /* one tile in so many beside the regions */
+#define AT_ONCE 64u /* counts of a pixel */
+#define SHORT 64u   /* pixels: a way that is not worth leaving out */
+#define ENOUGH 4u   /* one tile in so many beside the regions */
+
+/* Counts of a message that are kept, one by one: so many for each of its entries, and these. Memory
+ * follows what came, not what a single number says. */
+#define KEPT_PER_ENTRY ((size_t)64)
+#define KEPT_BESIDE ((size_t)1 << 20)
 
 typedef enum kind { OF_NO_LINE, OF_LINES, OF_CARBON, KINDS } kind; /* of counts in a tile */
 
@@ -34,9 +41,11 @@ typedef struct frame_sums {
 
 struct edx_trend {
     uint32_t pixels, cols, channels, n, segments;
-    uint8_t *table; /* [channels] segment of a scan channel */
+    uint8_t *table;             /* [channels] segment of a scan channel */
+    uint8_t kinds[OUTSIDE + 1]; /* of the segments */
     segment *segment;
     uint8_t *label;    /* [pixels] 0 none, to REGIONS */
+    uint8_t *before;   /* [pixels] the labels before these */
     uint8_t *tile;     /* [pixels] */
     bool there[TILES]; /* has pixels */
     bool taken[TILES]; /* a region is there */
@@ -109,6 +118,9 @@ static bool cut(edx_trend *t, const edx_trend_shape *s, bool bands)
         }
         t->table[c] = (uint8_t)found;
     }
+    t->kinds[OUTSIDE] = KINDS;
+    for (uint32_t i = 0; i < t->segments; i++)
+        t->kinds[i] = i == NOTHING ? OF_NO_LINE : t->segment[i].apart ? OF_CARBON : OF_LINES;
     return true;
 }
 
@@ -119,10 +131,11 @@ static edx_status allocate(edx_trend *t, edx_error *err)
     t->table = malloc(t->channels);
     t->segment = malloc(MAX_SEGMENTS * sizeof *t->segment);
     t->label = malloc(t->pixels);
+    t->before = malloc(t->pixels);
     t->tile = malloc(t->pixels);
     t->running = calloc(MAX_SEGMENTS, sizeof *t->running);
-    if (t->table == NULL || t->segment == NULL || t->label == NULL || t->tile == NULL ||
-        t->running == NULL)
+    if (t->table == NULL || t->segment == NULL || t->label == NULL || t->before == NULL ||
+        t->tile == NULL || t->running == NULL)
         return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of %u pixels", t->pixels);
     memset(t->label, 1, t->pixels);
     return EDX_OK;
@@ -181,6 +194,7 @@ void edx_trend_free(edx_trend **trend)
     free(t->table);
     free(t->segment);
     free(t->label);
+    free(t->before);
     free(t->tile);
     edx_tape_free(&t->tape);
     free(t->frames);
@@ -304,28 +318,57 @@ static frame_sums *frame_of(edx_trend *t, uint64_t frame)
     return &t->frames[at];
 }
 
-static void count(const edx_trend *t, frame_sums *f, uint32_t pixel, uint32_t s, uint32_t times)
+/* 1 for what lies in a segment: neither NOTHING nor OUTSIDE. */
+static uint32_t is_kept(uint8_t of)
 {
-    uint32_t label = t->label[pixel];
-
-    if (label > 0)
-        f->counts[(size_t)(label - 1) * t->segments + s] += times;
+    return (uint8_t)(of - 1) < OUTSIDE - 1;
 }
 
-/* Sorts one count of a pixel; what lies in a segment is kept once for every time. */
-static void take(edx_trend *t, frame_sums *f, uint32_t pixel, uint32_t channel, uint32_t times)
-{
-    uint32_t s = t->table[channel];
+/* A pixel's counts, sorted. */
+typedef struct sorted {
+    uint8_t kept[AT_ONCE]; /* segments of those that lie in one */
+    uint32_t n;
+    uint32_t kinds[KINDS + 1]; /* the last: outside */
+} sorted;
 
-    if (s == OUTSIDE)
-        return;
-    kind of = s == NOTHING ? OF_NO_LINE : t->segment[s].apart ? OF_CARBON : OF_LINES;
-    f->counts[counters(t) + (size_t)t->tile[pixel] * KINDS + of] += times;
-    if (s == NOTHING)
-        return;
-    count(t, f, pixel, s, times);
-    for (uint32_t i = 0; i < times; i++)
-        edx_tape_put(t->tape, pixel, (uint8_t)s);
+/* Of n counts, AT_ONCE at most; without a branch, which chance would mislead. */
+static void sort(const edx_trend *t, const uint16_t *channels, uint32_t n, sorted *out)
+{
+    memset(out->kinds, 0, sizeof out->kinds);
+    out->n = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        uint8_t s = t->table[channels[i]];
+        out->kinds[t->kinds[s]]++;
+        out->kept[out->n] = s;
+        out->n += is_kept(s);
+    }
+}
+
+static void put(edx_trend *t, frame_sums *f, uint32_t pixel, const sorted *one, uint32_t times)
+{
+    uint32_t *tile = f->counts + counters(t) + (size_t)t->tile[pixel] * KINDS;
+    uint32_t label = t->label[pixel];
+
+    for (uint32_t k = 0; k < KINDS; k++)
+        tile[k] += one->kinds[k] * times;
+    for (uint32_t i = 0; label > 0 && i < one->n; i++)
+        f->counts[(size_t)(label - 1) * t->segments + one->kept[i]] += times;
+    for (uint32_t i = 0; one->n > 0 && i < times; i++)
+        edx_tape_put_all(t->tape, pixel, one->kept, one->n);
+}
+
+/* What lies in a segment is kept once for every count. */
+static void take(edx_trend *t, frame_sums *f, uint32_t pixel, const edx_events *events, uint32_t at,
+                 uint32_t end)
+{
+    uint32_t most = events->weights != NULL ? 1 : AT_ONCE, n;
+    sorted one;
+
+    for (; at < end; at += n) {
+        n = end - at < most ? end - at : most;
+        sort(t, events->channels + at, n, &one);
+        put(t, f, pixel, &one, events->weights != NULL ? events->weights[at] : 1);
+    }
 }
 
 static size_t entries_of(const edx_trend *t, const edx_events *events)
@@ -333,9 +376,8 @@ static size_t entries_of(const edx_trend *t, const edx_events *events)
     size_t sum = 0;
 
     for (uint32_t i = events->offsets[0]; i < events->offsets[events->pixels]; i++) {
-        uint32_t s = t->table[events->channels[i]];
-        if (s != OUTSIDE && s != NOTHING)
-            sum += events->weights != NULL ? events->weights[i] : 1;
+        uint32_t weight = events->weights != NULL ? events->weights[i] : 1;
+        sum += (size_t)is_kept(t->table[events->channels[i]]) * weight;
     }
     return sum;
 }
@@ -344,19 +386,21 @@ edx_status edx_trend_add(edx_trend *trend, uint64_t frame, uint32_t row, const e
                          edx_error *err)
 {
     edx_trend *t = trend;
-    frame_sums *f = frame_of(t, frame);
+    const size_t kept = entries_of(t, events);
 
+    if (kept >
+        KEPT_BESIDE + KEPT_PER_ENTRY * (events->offsets[events->pixels] - events->offsets[0]))
+        return edx_fail(err, EDX_E_LIMIT, "frame %llu has more counts than its trend can keep",
+                        (unsigned long long)frame);
+    frame_sums *f = frame_of(t, frame);
     if (f == NULL)
         return edx_fail(err, EDX_E_NOMEM, "no memory for the trend of frame %llu",
                         (unsigned long long)frame);
-    edx_status status =
-        edx_tape_begin(t->tape, frame, row * t->cols, events->pixels, entries_of(t, events), err);
+    edx_status status = edx_tape_begin(t->tape, frame, row * t->cols, events->pixels, kept, err);
     if (status != EDX_OK)
         return status;
     for (uint32_t p = 0; p < events->pixels; p++)
-        for (uint32_t i = events->offsets[p]; i < events->offsets[p + 1]; i++)
-            take(t, f, row * t->cols + p, events->channels[i],
-                 events->weights != NULL ? events->weights[i] : 1);
+        take(t, f, row * t->cols + p, events, events->offsets[p], events->offsets[p + 1]);
     edx_tape_end(t->tape);
     return EDX_OK;
 }
@@ -424,8 +468,44 @@ typedef struct recounting {
 static void count_again(void *context, uint32_t pixel, uint8_t symbol)
 {
     const recounting *r = context;
+    const edx_trend *t = r->trend;
+    uint32_t before = t->before[pixel], now = t->label[pixel];
 
-    count(r->trend, r->frame, pixel, symbol, 1);
+    if (before == now)
+        return;
+    if (before > 0)
+        r->frame->counts[(size_t)(before - 1) * t->segments + symbol]--;
+    if (now > 0)
+        r->frame->counts[(size_t)(now - 1) * t->segments + symbol]++;
+}
+
+/* Counts those of pixels first .. end - 1 that have another label now anew in all frames. */
+static void move(edx_trend *t, uint32_t first, uint32_t end)
+{
+    for (size_t i = 0; i < edx_tape_count(t->tape); i++) {
+        recounting r = {t, &t->frames[place_of(t, edx_tape_frame(t->tape, i))]};
+        edx_tape_visit_some(t->tape, i, first, end, count_again, &r);
+    }
+}
+
+/* From one time to the next a particle's rim moves, if anything; what is a short way apart goes
+ * together. */
+static void move_all(edx_trend *t)
+{
+    uint32_t first = 0, end = 0; /* of what is to be counted; none yet */
+
+    for (uint32_t p = 0; p < t->pixels; p++) {
+        if (t->label[p] == t->before[p])
+            continue;
+        if (end > 0 && p > end + SHORT) {
+            move(t, first, end);
+            end = 0;
+        }
+        first = end > 0 ? first : p;
+        end = p + 1;
+    }
+    if (end > 0)
+        move(t, first, end);
 }
 
 edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t count_of,
@@ -435,6 +515,7 @@ edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t c
 
     (void)err;
     t->regions = count_of == 0 ? 1 : count_of < REGIONS ? count_of : REGIONS;
+    memcpy(t->before, t->label, t->pixels);
     for (uint32_t p = 0; p < t->pixels; p++) {
         uint32_t of = count_of == 0 ? 1 : owner[p];
         t->label[p] = (uint8_t)(of < REGIONS ? of : REGIONS);
@@ -443,12 +524,7 @@ edx_status edx_trend_regions(edx_trend *trend, const uint32_t *owner, uint32_t c
     for (uint32_t p = 0; p < t->pixels; p++)
         t->taken[t->tile[p]] = t->taken[t->tile[p]] || t->label[p] > 0;
     choose_tiles(t);
-    for (size_t i = 0; i < t->n_frames; i++)
-        memset(t->frames[i].counts, 0, counters(t) * sizeof(uint32_t));
-    for (size_t i = 0; i < edx_tape_count(t->tape); i++) {
-        recounting r = {t, &t->frames[place_of(t, edx_tape_frame(t->tape, i))]};
-        edx_tape_visit(t->tape, i, count_again, &r);
-    }
+    move_all(t);
     restart(t);
     return EDX_OK;
 }

@@ -342,6 +342,21 @@ static void check_put(void *context, uint32_t pixel, uint8_t symbol)
     e->at++;
 }
 
+/* Any pixels of a message, and none that are not asked for. */
+static void check_some(const edx_tape *tape, uint32_t message, const uint32_t *pixel,
+                       const uint8_t *symbol, size_t n)
+{
+    uint32_t most = n > 0 ? pixel[n - 1] + 600 : 600, first = chance(most);
+    uint32_t end = first + chance(most);
+    expected e = {pixel, symbol, 0};
+
+    while (e.at < n && pixel[e.at] < first)
+        e.at++;
+    edx_tape_visit_some(tape, message, first, end, check_put, &e);
+    assert_true(e.at == 0 || pixel[e.at - 1] < end);
+    assert_true(e.at == n || pixel[e.at] >= end || first >= end);
+}
+
 static void test_tape_keeps_what_is_put(void **state)
 {
     enum { MOST = 3000, MESSAGES = 12 };
@@ -373,6 +388,8 @@ static void test_tape_keeps_what_is_put(void **state)
         edx_tape_visit(tape, m, check_put, &e);
         assert_int_equal(e.at, n[m]);
         assert_int_equal(edx_tape_frame(tape, m), 7 * m);
+        for (int i = 0; i < 200; i++)
+            check_some(tape, m, pixel[m], symbol[m], n[m]);
     }
     assert_true(edx_tape_bytes(tape) > all);
     edx_tape_clear(tape);
