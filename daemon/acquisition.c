@@ -322,13 +322,24 @@ static void gaps_text(const edx_spans *spans, uint64_t end, char *text, size_t s
     edx_spans_clear(&gaps);
 }
 
-uint64_t edx_acquisition_lost(const edx_acquisition *acquisition, char *text, size_t size)
+bool edx_acquisition_lost(const edx_acquisition *acquisition, size_t *next, char *text, size_t size)
 {
     const edx_acquisition *a = acquisition;
-    char seq[160];
-    char frames[160];
-    gaps_text(&a->seen, sent(a), seq, sizeof seq);
-    gaps_text(&a->complete, a->newest, frames, sizeof frames);
-    snprintf(text, size, "seq %s (frames that are not whole: %s)", seq, frames);
-    return sent(a) - a->seen.count;
+    edx_spans gaps = {0};
+    char seq[EDX_LOST_TEXT / 2];
+    char frames[EDX_LOST_TEXT / 4];
+    const bool first = *next == 0;
+    const bool known = edx_spans_gaps(&a->seen, sent(a), &gaps);
+    const bool some = known && edx_spans_part(&gaps, next, seq, sizeof seq);
+    if (some && first) {
+        gaps_text(&a->complete, a->newest, frames, sizeof frames);
+        snprintf(text, size, "seq %s (frames that are not whole: %s)", seq, frames);
+    } else if (some) {
+        snprintf(text, size, "seq %s (more of them)", seq);
+    } else if (!known && first) {
+        *next = SIZE_MAX;
+        snprintf(text, size, "%" PRIu64 ", no memory to say which", sent(a) - a->seen.count);
+    }
+    edx_spans_clear(&gaps);
+    return some || (!known && first);
 }

@@ -64,9 +64,11 @@ typedef struct edx_tally {
 
 edx_tally edx_acquisition_tally(const edx_acquisition *acquisition);
 
-#define EDX_LOST_TEXT 400
-/* How many frame messages are lost; text says which, and which frames lack rows: "seq 12-15
- * (frames 12-15 are not whole)". */
-uint64_t edx_acquisition_lost(const edx_acquisition *acquisition, char *text, size_t size);
+#define EDX_LOST_TEXT 800
+/* Which frame messages are lost, and which frames lack rows: "seq 12-15 (frames that are not whole:
+ * 12-15)", in as many parts as it takes: *next is 0 for the first and is moved on; false when
+ * nothing is left to say. */
+bool edx_acquisition_lost(const edx_acquisition *acquisition, size_t *next, char *text,
+                          size_t size);
 
 #endif

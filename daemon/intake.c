@@ -601,7 +601,8 @@ static void report_loss(edx_intake *in)
 static void log_lost(edx_intake *in, const side *s)
 {
     char which[EDX_LOST_TEXT];
-    if (s->acquisition && edx_acquisition_lost(s->acquisition, which, sizeof which) > 0) {
+    size_t next = 0;
+    while (s->acquisition && edx_acquisition_lost(s->acquisition, &next, which, sizeof which)) {
         edx_log_write(in->options.log, EDX_LOG_WARNING, "%s: frame messages that are missing: %s",
                       s->stored, which);
     }

@@ -123,6 +123,22 @@ void edx_spans_text(const edx_spans *spans, char *text, size_t size)
     }
 }
 
+bool edx_spans_part(const edx_spans *spans, size_t *next, char *text, size_t size)
+{
+    const size_t first = *next;
+    size_t at = 0;
+    for (; *next < spans->n; (*next)++) {
+        char one[64];
+        const int n = span_text(&spans->span[*next], at ? ", " : "", one, sizeof one);
+        if (n < 0 || at + (size_t)n >= size) {
+            break;
+        }
+        memcpy(text + at, one, (size_t)n + 1);
+        at += (size_t)n;
+    }
+    return *next > first;
+}
+
 bool edx_spans_gaps(const edx_spans *spans, uint64_t end, edx_spans *out)
 {
     uint64_t at = 0;

@@ -27,5 +27,8 @@ uint64_t edx_spans_end(const edx_spans *spans);
 bool edx_spans_gaps(const edx_spans *spans, uint64_t end, edx_spans *out);
 /* "12-15, 20"; "none" when empty. What does not fit is counted: "12-15, 20 and 3 more". */
 void edx_spans_text(const edx_spans *spans, char *text, size_t size);
+/* The same in parts: as many as fit, at least one, from the span number *next on, which is moved
+ * on; false when there are none left. size: 64 at least. */
+bool edx_spans_part(const edx_spans *spans, size_t *next, char *text, size_t size);
 
 #endif

@@ -2,6 +2,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -135,12 +136,35 @@ static void test_no_memory(void **state)
     edx_spans_clear(&spans);
 }
 
+/* Every span is told once, whatever fits into one part. */
+static void test_parts(void **state)
+{
+    (void)state;
+    edx_spans spans = {0};
+    char text[64];
+    uint64_t told = 0;
+    for (uint64_t i = 0; i < 100; i++) {
+        assert_true(edx_spans_reserve(&spans));
+        edx_spans_add(&spans, 1000 + 2 * i);
+    }
+    size_t next = 0;
+    while (edx_spans_part(&spans, &next, text, sizeof text))
+        for (char *at = text; *at; told++) {
+            assert_int_equal(strtoull(at, &at, 10), 1000 + 2 * told);
+            at += strspn(at, ", ");
+        }
+    assert_int_equal(told, 100);
+    edx_spans_clear(&spans);
+    next = 0;
+    assert_false(edx_spans_part(&spans, &next, text, sizeof text));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_random),    cmocka_unit_test(test_empty),
         cmocka_unit_test(test_orders),    cmocka_unit_test(test_large_values),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_no_memory), cmocka_unit_test(test_parts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
