@@ -20,6 +20,11 @@ tests_test_intensity_SOURCES = tests/test_intensity.c
 tests_test_intensity_LDADD   = $(EDX_ANALYSIS) $(CMOCKA_LIBS) -lm
 tests_test_intensity_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=calloc
 
+check_PROGRAMS += tests/test_ranks
+TESTS          += tests/test_ranks
+tests_test_ranks_SOURCES = tests/test_ranks.c
+tests_test_ranks_LDADD   = $(EDX_ANALYSIS) $(CMOCKA_LIBS) -lm
+
 check_PROGRAMS += tests/test_groups
 TESTS          += tests/test_groups
 tests_test_groups_SOURCES = tests/test_groups.c
