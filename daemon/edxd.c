@@ -211,13 +211,14 @@ static int run_live(edx_config *config, edx_log *log)
 #endif
     const struct sigaction action = {.sa_sigaction = pass_on, .sa_flags = SA_SIGINFO | SA_RESTART};
     sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
+    edx_receive_signals(&set);
     sigprocmask(SIG_BLOCK, &set, NULL);
     umask(umask(S_IRWXO) | S_IWGRP | S_IRWXO); /* runs are for the group to read, no more */
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGINT, &action, NULL);
+    for (int number = 1; number < SIGRTMIN; number++) {
+        if (sigismember(&set, number) == 1) {
+            sigaction(number, &action, NULL);
+        }
+    }
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN); /* a file too large is an error like a full disk */
     return edx_receive_run(config, log, &err) ? fail(EXIT_RUN, &err) : 0;

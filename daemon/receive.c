@@ -535,13 +535,27 @@ static long next_timeout(const receiver *r, long repeat_ms)
 
 /* ---- signals and the end ---- */
 
-/* SIGTERM saves and ends; a second one ends at once. */
+void edx_receive_signals(sigset_t *set)
+{
+    struct sigaction hangup;
+    sigemptyset(set);
+    sigaddset(set, SIGTERM);
+    sigaddset(set, SIGINT);
+    if (sigaction(SIGHUP, NULL, &hangup) == 0 && hangup.sa_handler != SIG_IGN) { /* no nohup(1) */
+        sigaddset(set, SIGHUP);
+    }
+}
+
+/* Saves and ends; a second one ends at once, but for those that a closing terminal repeats. */
 static void take_signal(receiver *r)
 {
     struct signalfd_siginfo info;
     edx_error err = {0};
     edx_intake_facts facts;
     if (read(r->signals, &info, sizeof info) != sizeof info) {
+        return;
+    }
+    if (r->stopping && info.ssi_signo == SIGHUP) {
         return;
     }
     edx_notify_stopping();
@@ -742,9 +756,7 @@ static edx_status resume(receiver *r, edx_error *err)
 static edx_status open_signals(receiver *r, edx_error *err)
 {
     sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
+    edx_receive_signals(&set);
     r->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     return r->signals >= 0 ? EDX_OK : edx_fail(err, EDX_E_IO, "signalfd: %s", strerror(errno));
 }

@@ -1,6 +1,7 @@
 """Questions and answers, subscribers of every kind, and what a daemon owes when it dies."""
 
 import os
+import signal
 import socket
 import sys
 import time
@@ -426,6 +427,16 @@ class Death(Live):
         self.assertEqual(self.d.terminate(), 0)
         np.testing.assert_array_equal(self.d.cube(), frames.sum(axis=0))
         self.assertTrue(os.path.exists(self.d.path("run", "results.h5")))
+
+    def test_a_closing_terminal_saves(self):
+        frames = self.run_frames()
+        for _ in range(2):  # a shell and the terminal itself may both say it
+            self.d.process.send_signal(signal.SIGHUP)
+            time.sleep(0.02)
+        self.assertEqual(self.d.process.wait(WAIT), 0, self.d.log())
+        self.d.process = None
+        np.testing.assert_array_equal(self.d.cube(), frames.sum(axis=0))
+        self.assertNotIn("second signal", self.d.log())
 
     def test_sigterm_when_idle(self):
         self.assertEqual(self.d.terminate(), 0)
