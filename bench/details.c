@@ -65,6 +65,18 @@ static void print_spread(const char *name, const double *values, uint32_t count)
     printf("\"%s\": [%.6g, %.6g, %.6g], ", name, sorted[0], sorted[n / 2], sorted[n - 1]);
 }
 
+/* "name": [mean, largest] of all frames */
+static void print_run(const char *name, const double *values, uint32_t n)
+{
+    double sum = 0, most = values[0];
+
+    for (uint32_t i = 0; i < n; i++) {
+        sum += values[i];
+        most = values[i] > most ? values[i] : most;
+    }
+    printf("\"%s\": [%.6g, %.6g], ", name, sum / n, most);
+}
+
 static edx_status open_components(bench *b, edx_error *err)
 {
     const edx_begin *begin = &b->begin;
@@ -177,6 +189,7 @@ static void print(const bench *b)
     print_spread("all_ms", b->all_ms, b->n);
     print_spread("pca_ms", b->pca_ms, b->n);
     print_spread("beyond_ms", b->beyond_ms, b->n);
+    print_run("beyond_run_ms", b->beyond_ms, b->n);
     printf("\"particles\": %zu, \"frames\": %u}\n", b->particles, b->n);
 }
 
