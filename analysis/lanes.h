@@ -3,6 +3,7 @@
 #ifndef EDX_ANALYSIS_LANES_H
 #define EDX_ANALYSIS_LANES_H
 
+#include <assert.h>
 #include <stdint.h>
 
 #define EDX_LANE_PIXELS 512u /* at least, where there are as many */
@@ -40,6 +41,7 @@ static inline uint32_t edx_lanes_first(uint32_t pixels, uint32_t n, uint32_t l)
 /* The lane of n in which a pixel is. */
 static inline uint32_t edx_lanes_of(uint32_t pixels, uint32_t n, uint32_t pixel)
 {
+    assert(pixel < pixels);
     return (uint32_t)((((uint64_t)pixel + 1) * n + pixels - 1) / pixels) - 1;
 }
 

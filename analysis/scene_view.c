@@ -197,17 +197,18 @@ edx_status edx_scene_row_events(const edx_scene *scene, uint32_t row, edx_scene_
                                 edx_events *out, edx_error *err)
 {
     uint32_t cols = scene->cols, first = row * cols;
-    size_t slots = 1;
+    size_t slots = 0;
 
     for (uint32_t p = first; p < first + cols; p++)
         for (uint32_t i = 0; i < edx_scene_pieces(scene); i++)
             slots += edx_scene_piece(scene, p, i).n;
     if (slots > buffer->room || buffer->offsets == NULL) {
+        const size_t room = 2 * slots + 1;
         edx_scene_events_free(buffer);
-        buffer->offsets = malloc(sizeof *buffer->offsets * (cols + 1));
-        buffer->channels = malloc(sizeof *buffer->channels * 2 * slots);
-        buffer->weights = malloc(sizeof *buffer->weights * 2 * slots);
-        buffer->room = 2 * slots;
+        buffer->offsets = malloc(sizeof *buffer->offsets * ((size_t)cols + 1));
+        buffer->channels = malloc(sizeof *buffer->channels * room);
+        buffer->weights = malloc(sizeof *buffer->weights * room);
+        buffer->room = room;
     }
     if (buffer->offsets == NULL || buffer->channels == NULL || buffer->weights == NULL) {
         edx_scene_events_free(buffer);
