@@ -399,8 +399,8 @@ static edx_status find_size(velox *v, edx_error *err)
             continue;
         edx_h5set_facts facts = edx_h5set_about(set);
         edx_h5set_free(&set);
-        known = is_image(&facts, 0, 0, &dtype) && facts.bytes == 2 && facts.shape[0] <= 65535 &&
-                facts.shape[1] <= 65535;
+        known = is_image(&facts, 0, 0, &dtype) && facts.bytes == 2 && facts.shape[0] > 0 &&
+                facts.shape[0] <= 65535 && facts.shape[1] > 0 && facts.shape[1] <= 65535;
         meta->rows = known ? (uint32_t)facts.shape[0] : 0;
         meta->cols = known ? (uint32_t)facts.shape[1] : 0;
     }

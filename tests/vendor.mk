@@ -24,6 +24,7 @@ EXTRA_DIST += \
 	tests/fuzz/seeds/fuzz_pts/head-only \
 	tests/fuzz/seeds/fuzz_pts/images \
 	tests/fuzz/seeds/fuzz_pts/line-scan \
+	tests/fuzz/seeds/fuzz_emd/image-empty \
 	tests/fuzz/seeds/fuzz_emd/merged \
 	tests/fuzz/seeds/fuzz_emd/nothing \
 	tests/fuzz/seeds/fuzz_emd/numbers \
