@@ -140,9 +140,19 @@ edx_status edx_config_set(edx_config *config, const char *path, const edx_node *
     if (!is_known(path)) {
         return unknown(path, err);
     }
-    return is_settings(path)
-               ? edx_fields_set(edx_settings_table, &config->settings, path, value, err)
-               : edx_fields_set(config_table, config, path, value, err);
+    edx_config *changed = malloc(sizeof *changed); /* a group may fail at its second key */
+    if (!changed) {
+        return edx_fail(err, EDX_E_NOMEM, "%s: no memory", path);
+    }
+    *changed = *config;
+    const edx_status status =
+        is_settings(path) ? edx_fields_set(edx_settings_table, &changed->settings, path, value, err)
+                          : edx_fields_set(config_table, changed, path, value, err);
+    if (status == EDX_OK) {
+        *config = *changed;
+    }
+    free(changed);
+    return status;
 }
 
 edx_status edx_config_get(const edx_config *config, const char *path, edx_pack *pack,
