@@ -39,7 +39,8 @@ void edx_trend_set_pool(edx_trend *trend, const edx_pool *pool);
 /* Takes over what before kept where both keep the same; false where they do not. */
 bool edx_trend_follow(edx_trend *trend, edx_trend *before);
 
-/* Adds events of rows row ... of a scan frame as edx_scene_add does. NOMEM leaves them out. */
+/* Adds events of rows row ... of a scan frame as edx_scene_add does. NOMEM, and LIMIT for weights
+ * that are far beyond counts of one frame, leave them out. */
 edx_status edx_trend_add(edx_trend *trend, uint64_t frame, uint32_t row, const edx_events *events,
                          edx_error *err);
 

@@ -182,6 +182,27 @@ static void add(edx_trend *trend, uint64_t frame, uint32_t pixel, const unsigned
     assert_int_equal(edx_trend_add(trend, frame, 0, &events, &err), EDX_OK);
 }
 
+/* A message of a few bytes says 2^32 - 1 counts: memory follows what came, not what it says. */
+static void test_a_count_costs_no_memory(void **state)
+{
+    const uint32_t offsets[ROWS * COLS + 1] = {0, 1, 1, 1, 1, 1, 1};
+    const uint16_t channel = 1;
+    uint32_t weight = UINT32_MAX;
+    edx_events events = {ROWS * COLS, offsets, &channel, &weight};
+    edx_line lines[2] = {{.k = 1.5}, {.k = 1}};
+    edx_trend *trend = open_trend();
+    edx_trend_state out;
+    edx_error err;
+
+    (void)state;
+    assert_int_equal(edx_trend_add(trend, 0, 0, &events, &err), EDX_E_LIMIT);
+    weight = 255;
+    assert_int_equal(edx_trend_add(trend, 1, 0, &events, &err), EDX_OK);
+    assert_int_equal(edx_trend_update(trend, lines, 3, 0, NULL, 0, &out, &err), EDX_OK);
+    assert_int_equal(out.frames, 1);
+    edx_trend_free(&trend);
+}
+
 static void test_composition_is_of_all_frames_so_far(void **state)
 {
     edx_line lines[2] = {{.k = 1.5}, {.k = 1}};
@@ -431,6 +452,7 @@ int main(void)
         cmocka_unit_test(test_loss_is_found),
         cmocka_unit_test(test_more_tests_cost),
         cmocka_unit_test(test_nothing_is_nothing),
+        cmocka_unit_test(test_a_count_costs_no_memory),
         cmocka_unit_test(test_composition_is_of_all_frames_so_far),
         cmocka_unit_test(test_regions_count_anew),
         cmocka_unit_test(test_causes_are_told_apart),
