@@ -402,6 +402,8 @@ class Mutations(unittest.TestCase):
             self.assertLess(growth, (2 << 20) + 30 * MUTATIONS)
         for verdict in ("accepted", "bad", "repeat", "begin", "waiting", "end"):
             self.assertGreater(self.verdicts.get(verdict, 0), 0 if MUTATIONS > 5000 else -1)
+        code = self.d.terminate(120)  # with a sanitizer: nothing leaked either
+        self.assertEqual(code, 0, self.d.log()[-3000:])
 
 
 if __name__ == "__main__":
