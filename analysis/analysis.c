@@ -181,6 +181,7 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
         return status;
     }
     analysis->now = after;
+    analysis->sums_alone = false;
     renew_drift(analysis, before, &drift);
     const bool dealt = deals_anew(analysis, before);
     if (!edx_detail_follow(after->detail, before->detail) || dealt)
@@ -195,6 +196,11 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
     }
     edx_setup_free(&before);
     return EDX_OK;
+}
+
+void edx_analysis_sum_alone(edx_analysis *analysis)
+{
+    analysis->sums_alone = true;
 }
 
 /* ---- drift ---- */
@@ -294,8 +300,8 @@ static edx_status find_elements(edx_analysis *a, bool final, edx_error *err)
 {
     double counts = (double)edx_scene_counts(a->scene);
     edx_begin known, before = a->known;
-    if (a->begin.n_elements > 0 || a->now->settings.quant.n_lines > 0 || counts <= 0 ||
-        (!final && counts < LOOK_AGAIN * a->looked))
+    if (a->sums_alone || a->begin.n_elements > 0 || a->now->settings.quant.n_lines > 0 ||
+        counts <= 0 || (!final && counts < LOOK_AGAIN * a->looked))
         return EDX_OK;
     a->looked = counts;
     edx_analysis_bin_spectrum(a);
@@ -372,6 +378,8 @@ edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, 
 {
     edx_detail_input input;
     edx_analysis_catch_up(analysis);
+    if (analysis->sums_alone)
+        return EDX_OK;
     if (results->final)
         edx_scene_sort(analysis->scene);
     edx_status status = describe(analysis, results->final, &input, err);

@@ -60,6 +60,10 @@ void edx_analysis_frame(edx_analysis *analysis, uint64_t index, bool complete);
 edx_drift *edx_analysis_drift(edx_analysis *analysis);
 /* No more frames will come: decides which elements there are, where nobody named any. */
 edx_status edx_analysis_settle(edx_analysis *analysis, edx_error *err);
+/* Sums and spectra alone, until other settings are configured: no elements are looked for, nothing
+ * is decomposed. For an acquisition that the operator's settings do not fit, which would otherwise
+ * show what nobody asked for. */
+void edx_analysis_sum_alone(edx_analysis *analysis);
 /* Counts stand where earlier settings placed them, or were never looked at under these, frame by
  * frame: all frames must be looked at, registered and added once more. */
 bool edx_analysis_is_misplaced(const edx_analysis *analysis);

@@ -58,6 +58,7 @@ struct edx_analysis {
     edx_drift *drift; /* NULL: not corrected */
     edx_shift *shift;
     bool added; /* something is in the sums */
+    bool sums_alone;
     bool misplaced;
     struct {
         uint64_t *frames; /* ascending */

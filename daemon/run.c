@@ -206,8 +206,15 @@ static edx_status begin_plain(edx_run *run, edx_error *err)
     edx_settings plain;
     edx_settings_default(&plain);
     plain.analysis.bin_energy = plain.analysis.bin_pixels = 1;
+    plain.analysis.drift = run->settings.analysis.drift;
+    plain.analysis.exclude = run->settings.analysis.exclude;
+    plain.analysis.replicates = 0;
     begin.n_elements = 0;
-    return edx_analysis_new(&begin, &plain, &run->analysis, err);
+    const edx_status status = edx_analysis_new(&begin, &plain, &run->analysis, err);
+    if (!status) {
+        edx_analysis_sum_alone(run->analysis);
+    }
+    return status;
 }
 
 static edx_status share_work(edx_run *run, edx_error *err)

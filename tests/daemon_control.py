@@ -330,6 +330,20 @@ class Odd(Live):
         self.d.wait(acq="two", frames=1)
         self.assertIsNone(self.d.subscribe("edx.maps").receive(0.5))
 
+    def test_settings_that_do_not_fit_show_nothing_else(self):
+        """A spectrum with clear lines, which would be found and quantified as nobody asked for."""
+        energy = {"channels": 1000, "offset_eV": 0.0, "scale_eV": 10.0}
+        beyond = [{"line": "Ag_La", "k": 1.4, "window_eV": [11000.0, 11200.0]}]
+        self.assertTrue(self.d.request(cmd="set", key="quant.lines", value=beyond)["ok"])
+        counts = np.zeros((6, 8, 1000), "<u2")
+        counts[:, :, 640], counts[:, :, 804] = 200, 100
+        self.i.send(begin("one", (6, 8, 1000), energy=energy))
+        self.i.send(dense(counts, 0, acq="one"))
+        self.i.send(end("one", messages=2))
+        self.d.wait(acq="one", state="finished")
+        for topic in "maps", "particles", "trend", "pca":
+            self.assertIsNone(self.d.subscribe("edx." + topic).receive(0.3), topic)
+
 
 class Subscribers(Live):
     def test_status_at_least_once_a_second(self):
