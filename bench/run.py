@@ -1,7 +1,9 @@
 """One run, one table: what the machine can do, and what edxd's kernels and the field's own tools make
 of it, measured side by side. Absolute times move from run to run; the ratios are what counts.
 
-usage: run.py BUILDDIR [OUT.json]
+usage: run.py BUILDDIR [OUT.json [SIDE...]]
+
+SIDE: of the square scans, 64, 256, 512 and 1024 unless told; the tools in Python get no more than 512.
 """
 
 import json
@@ -14,7 +16,9 @@ import time
 import numpy as np
 
 CHANNELS, SCALE_KEV = 1024, 0.02
-SIDES = (64, 256)
+SIDES = (64, 256, 512, 1024)
+PYTHON_SIDE = 512  # beyond it a dense cube of doubles fills the machine
+FRAMES = {64: 100, 256: 100, 512: 100, 1024: 30}
 LATENCY = ((64, 4096, 5, 100), (256, 4096, 5, 100), (512, 4096, 2, 40))
 LINES = {
     "C_Ka": 277, "O_Ka": 525, "Cu_La": 930, "Al_Ka": 1487, "Si_Ka": 1740, "Au_Ma": 2123,
@@ -45,6 +49,20 @@ class Table:
     def line(self, text):
         print(text, flush=True)
 
+    def compare(self, operation, side, with_whom, theirs, ours, asked=None):
+        """Keeps a ratio for the last table; theirs and ours are [min, median, max] ms."""
+        self.data.setdefault("ratios", []).append(
+            {"operation": operation, "side": side, "with": with_whom, "theirs_ms": theirs, "ours_ms": ours,
+             "ratio": theirs[1] / ours[1], "spread": [theirs[0] / ours[2], theirs[2] / ours[0]], "asked": asked})
+
+    def close(self):
+        self.line(f"\n{'ratios, medians':44}{'scan':>6} {'theirs ms':>10} {'edxd ms':>9} {'ratio':>6}  from-to, asked")
+        for r in self.data.get("ratios", []):
+            low, high = r["spread"]
+            asked = f", >= {r['asked']}" if r["asked"] else ""
+            self.line(f"{r['operation'] + ', ' + r['with']:44.44}{r['side']:>6} {r['theirs_ms'][1]:10.1f} "
+                      f"{r['ours_ms'][1]:9.3f} {r['ratio']:6.0f}  {low:.0f}-{high:.0f}{asked}")
+
 
 def kernels(build, *args, stdin=None):
     done = subprocess.run([os.path.join(build, "bench/kernels"), *args], input=stdin, text=True,
@@ -61,9 +79,18 @@ def spread_of(function, repeats):
     return [min(ms), sorted(ms)[len(ms) // 2], max(ms)]
 
 
+def product_gflops():
+    """f32 matrix products by numpy's BLAS, near what the arithmetic units can do."""
+    a = np.ones((2048, 2048), np.float32)
+    ms = spread_of(lambda: a @ a, 7)
+    return [2 * 2048**3 / (1e6 * t) for t in reversed(ms)]
+
+
 def limits(build, table):
     table.line("machine")
     data = kernels(build, "limits")
+    data["product_GFLOPs"] = product_gflops()
+    table.row("  f32 matrix product, numpy", data["product_GFLOPs"], "GF/s")
     table.row("  u32 += over 512 MB, 1 thread", data["rmw_1_GBs"], "GB/s")
     table.row("  u32 += over 512 MB, 2 threads", data["rmw_2_GBs"], "GB/s")
     table.row("  sharing a loop with a second thread", data["pool_us"], "us")
@@ -99,16 +126,18 @@ def scene(build, table, side, limit):
                 f"{share(dense, ms[1], rate)} by a line each way a count")  # fmt: skip
         table.row(f"  frame 10, {threads} thread(s)", data[f"frame_10_{threads}_ms"], "ms")
         table.row(f"  frame 100, {threads} thread(s)", ms, "ms", note)
-    data["numpy_ms"] = numpy_adding(side)
     ratio = data["frame_100_2_ms"][1] / data["frame_10_2_ms"][1]
-    table.row("  numpy.add.at, dense", data["numpy_ms"], "ms",
-              f"{data['numpy_ms'][1] / data['frame_100_2_ms'][1]:.0f} x edxd's")  # fmt: skip
+    if side <= PYTHON_SIDE:
+        data["numpy_ms"] = numpy_adding(side)
+        table.row("  numpy.add.at, dense", data["numpy_ms"], "ms",
+                  f"{data['numpy_ms'][1] / data['frame_100_2_ms'][1]:.0f} x edxd's")  # fmt: skip
+        table.compare("adding a frame", side, "numpy.add.at", data["numpy_ms"], data["frame_100_2_ms"])
     table.line(f"  frame 100 / frame 10: {ratio:.2f}; {data['slots_per_pixel']:.0f} slots a pixel; "
                f"memory / 3 bytes a slot: {data['memory']:.3f}")  # fmt: skip
     table.data[f"scene_{side}"] = data
 
 
-def hyperspy_lines(cube):
+def eds_signal(cube):
     import hyperspy.api as hs
 
     hs.preferences.General.show_progressbar = False
@@ -117,6 +146,11 @@ def hyperspy_lines(cube):
     axis = signal.axes_manager.signal_axes[0]
     axis.scale, axis.offset, axis.units, axis.name = SCALE_KEV, 0, "keV", "Energy"
     signal.set_microscope_parameters(beam_energy=200)
+    return signal
+
+
+def hyperspy_lines(cube):
+    signal = eds_signal(cube)
     peaks = [[w[0] / 1e3, w[1] / 1e3] for w in windows()]
     sides = [[e / 1e3 for e in w[2:]] for w in windows()]
     return lambda: signal.get_lines_intensity(
@@ -143,6 +177,7 @@ def maps(build, table, side):
         ratio = data["hyperspy_ms"][1] / ms[1]
         table.row(f"  edxd, {threads} thread(s)", ms, "ms", f"{ratio:.0f} x faster")
         table.row("    and their sigmas", data[f"maps_sigma_{threads}_ms"], "ms")
+    table.compare("16 line maps", side, "HyperSpy", data["hyperspy_ms"], data["maps_2_ms"], 1000)
     table.data[f"maps_{side}"] = data
 
 
@@ -205,6 +240,9 @@ def components(build, table, side):
         table.row("    adding the frame, binned", data[threads]["add_ms"], "ms")
         table.row("    folds, when counts grew by a tenth", data[threads]["folds_ms"], "ms",
                   f"{data[threads]['folds_mean_ms'] / data[threads]['pca_mean_ms']:.1f} x components, mean of a run")  # fmt: skip
+    for what, asked in ("SVD", {64: 400, 256: 800}), ("randomised", {64: 30, 256: 80}):
+        table.compare("principal components", side, "HyperSpy " + what, data[what + "_ms"], data[2]["pca_ms"],
+                      asked.get(side))  # fmt: skip
     d = data[2]
     table.line(f"  {k} significant, angle to HyperSpy's {off:.1e}; {d['counts'] / side**2:.0f} counts and "
                f"{d['slots'] / side**2:.0f} slots a pixel, {d['passes']:.1f} passes a frame; frame 200 / "
@@ -258,6 +296,8 @@ def factors(build, table, side, k=8):
         table.row(f"  edxd, one pass, {threads} thread(s)", ms, "ms", note)
         table.row(f"    a frame's {data[threads]['passes']} passes and divergence", data[threads]["update_ms"], "ms",
                   f"{100 * (data[threads]['live'] / data[threads]['converged'] - 1):+.2f} % of converged")  # fmt: skip
+    table.compare("non-negative factors, a pass", side, "scikit-learn", data["sklearn_f8_ms"], data[2]["pass_ms"],
+                  {64: 60, 256: 150}.get(side))  # fmt: skip
     d = data[2]
     table.line(f"  {d['counts'] / side**2:.0f} counts and {d['slots'] / side**2:.0f} slots a pixel; from a fixed "
                f"start {d['converge_passes']} passes in {d['converge_ms']:.0f} ms")  # fmt: skip
@@ -280,6 +320,53 @@ def details(build, table, side):
     table.data[f"details_{side}"] = data
 
 
+def hyperspy_pipeline(cube):
+    """ms of what a notebook does with a map once it is there: Poisson-scaled SVD, NMF, net intensities with
+    background windows, Cliff-Lorimer. The decompositions do without empty channels, which they refuse."""
+    signal = eds_signal(cube)
+    signal.set_elements(["Ag", "Au"])
+    signal.set_lines(["Ag_La", "Au_Ma"])
+    full = cube[:, :, cube.sum((0, 1)) > 0].astype("f8")
+    first, second = eds_signal(full), eds_signal(full.copy())
+    start = time.perf_counter()
+    first.decomposition(True, algorithm="SVD", navigation_mask=None, print_info=False)
+    second.decomposition(True, algorithm="NMF", output_dimension=3, navigation_mask=None, print_info=False)
+    background = signal.estimate_background_windows(windows_width=1.0)
+    intensities = signal.get_lines_intensity(background_windows=background)
+    signal.quantification(intensities, "CL", factors=[1.44, 1.0])
+    return 1e3 * (time.perf_counter() - start)
+
+
+def pipeline(build, table, side):
+    """A frame, from its counts to everything that is published, against a notebook's batch analysis."""
+    table.line(f"a whole frame, {side} x {side}, {CHANNELS} channels, frame {FRAMES[side]} of agau-8nm")
+    program, data = os.path.join(build, "bench/pipeline"), {}
+    with tempfile.TemporaryDirectory(prefix="edx-bench-") as folder:
+        rec, file = (os.path.join(folder, name) for name in ("rec.edxr", "cube"))
+        subprocess.run([os.path.join(build, "edxsim"), "-q", "--scene", "agau-8nm", "--seed", "3",
+                        "--size", str(side), "--frames", str(FRAMES[side]), "-o", rec], check=True)  # fmt: skip
+        for threads in (1, 2):
+            last = [file] if threads == 2 and side <= PYTHON_SIDE else []
+            done = subprocess.run([program, rec, str(threads), *last], stdout=subprocess.PIPE, check=True)
+            data[threads] = json.loads(done.stdout)
+        cube = np.fromfile(file, "<u2").reshape(side, side, CHANNELS) if side <= PYTHON_SIDE else None
+    for threads in (1, 2):
+        d = data[threads]
+        table.row(f"  edxd, {threads} thread(s)", d["all_ms"], "ms",
+                  f"sum {d['add_ms'][1]:.2f}, maps {d['maps_ms'][1]:.2f}, components, factors, particles "
+                  f"{d['decompose_ms'][1]:.2f}; mean of the run {d['mean_ms']:.2f}")  # fmt: skip
+    d = data[2]
+    table.line(f"  {d['counts'] / side**2:.0f} counts and {d['slots'] / side**2:.0f} slots a pixel, "
+               f"{d['resident_MB']:.0f} MB resident")  # fmt: skip
+    if cube is not None:
+        data["hyperspy_ms"] = sorted(hyperspy_pipeline(cube) for _ in range(3 if side < 128 else 1))
+        data["hyperspy_ms"] = [data["hyperspy_ms"][i] for i in (0, len(data["hyperspy_ms"]) // 2, -1)]
+        table.row("  HyperSpy: SVD, NMF, intensities, Cliff-Lorimer", data["hyperspy_ms"], "ms")
+        table.compare("whole frame", side, "HyperSpy's batch", data["hyperspy_ms"], d["all_ms"],
+                      {64: 500, 256: 1000}.get(side))  # fmt: skip
+    table.data[f"pipeline_{side}"] = data
+
+
 def latency(build, table):
     """From the last byte of a frame to the maps, through a daemon."""
     table.line("last byte in to maps out, over ipc")
@@ -296,25 +383,21 @@ def latency(build, table):
 
 def main():
     build = sys.argv[1]
+    sides = [int(a) for a in sys.argv[3:]] or SIDES
     table = Table()
     limit = limits(build, table)
-    for side in SIDES:
-        scene(build, table, side, limit)
-    for side in SIDES:
-        maps(build, table, side)
-    for side in SIDES:
-        components(build, table, side)
-    for side in SIDES:
-        factors(build, table, side)
-    for side in SIDES:
-        details(build, table, side)
+    for part in scene, maps, components, factors, details, pipeline:
+        for side in sides:
+            if part in (scene, pipeline) or side <= PYTHON_SIDE:
+                part(build, table, side, *([limit] if part is scene else []))
     latency(build, table)
+    table.close()
     if len(sys.argv) > 2:
         with open(sys.argv[2], "w", encoding="utf-8") as out:
             json.dump(table.data, out, indent=1)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
     main()

@@ -8,6 +8,7 @@ EXTRA_DIST += doc/page.png \
 	doc/examples/publish.py \
 	doc/examples/watch.py \
 	doc/guide.md \
+	doc/performance.md \
 	doc/protocol.md \
 	doc/reliability.md \
 	doc/results.md \
