@@ -19,7 +19,7 @@ WEB_SEEDS = \
 	tests/fuzz/seeds/fuzz_web/request-no-map \
 	tests/fuzz/seeds/fuzz_web/run \
 	tests/fuzz/seeds/fuzz_web/run-up
-WEB_LIVE = tests/web_server.py
+WEB_LIVE = tests/web_server.py tests/web_hostile.py
 EXTRA_DIST += $(WEB_SEEDS) $(WEB_LIVE) tests/web_client.py
 
 if WEB
