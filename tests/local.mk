@@ -11,6 +11,7 @@ AM_TESTS_ENVIRONMENT = \
 	EDX_FUZZ_TARGETS='$(FUZZ_TARGETS)'; export EDX_FUZZ_TARGETS; \
 	CC='$(CC)'; export CC; \
 	EDX_SANITIZERS='$(EDX_SANITIZERS)'; export EDX_SANITIZERS; \
+	TSAN_OPTIONS="suppressions=$(abs_top_srcdir)/tests/tsan.supp $${TSAN_OPTIONS-}"; export TSAN_OPTIONS; \
 	NM='$(NM_TOOL)'; export NM;
 
 FUZZ_TARGETS =
@@ -27,7 +28,7 @@ EXTRA_DIST += tests/fuzz/replay.sh tests/fuzz/main.c
 HOUSE_TESTS = tests/layers.sh tests/layers-selftest.sh tests/style.sh tests/unit.sh
 TESTS      += $(HOUSE_TESTS)
 CLEANFILES += unit-security.txt
-EXTRA_DIST += tests/python $(HOUSE_TESTS)
+EXTRA_DIST += tests/python tests/tsan.supp $(HOUSE_TESTS)
 
 include tests/proto.mk
 include tests/trend.mk
