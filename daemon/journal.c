@@ -22,7 +22,7 @@
 struct edx_journal {
     char dir[EDX_PATH_SIZE];
     int fd; /* of dir: holds the lock, and is synced when a folder is made */
-    bool record;
+    bool record, locked;
     uint64_t newest_ns; /* when the newest run began */
     int64_t slowest_ns;
 };
@@ -48,6 +48,7 @@ edx_status edx_journal_new(const char *dir, bool record, bool lock, edx_journal 
         return EDX_OK;
     }
     j->record = record;
+    j->locked = lock;
     snprintf(j->dir, sizeof j->dir, "%s", dir);
     if (mkdir(dir, 0750) != 0 && errno != EEXIST) {
         edx_fail(err, EDX_E_IO,
@@ -126,7 +127,22 @@ static void suffixed(char stored[EDX_ACQ_SIZE], const char *acq, unsigned n)
     }
 }
 
-/* mkdir is what makes a name ours: two programs in one folder cannot both get it. */
+/* mkdir is what makes a name ours: two programs in one folder cannot both get it. An empty folder
+ * is what a kill left between its making and its first file, so that the name is free; rmdir takes
+ * no other. */
+static bool make_one(const edx_journal *j, const char *stored)
+{
+    if (mkdirat(j->fd, stored, 0750) == 0) {
+        return true;
+    }
+    const int why = errno;
+    if (why == EEXIST && j->locked && unlinkat(j->fd, stored, AT_REMOVEDIR) == 0) {
+        return mkdirat(j->fd, stored, 0750) == 0;
+    }
+    errno = why;
+    return false;
+}
+
 static edx_status make_folder(edx_journal *j, const char *acq, char stored[EDX_ACQ_SIZE],
                               edx_error *err)
 {
@@ -135,7 +151,7 @@ static edx_status make_folder(edx_journal *j, const char *acq, char stored[EDX_A
         if (j->fd < 0) {
             return EDX_OK;
         }
-        if (mkdirat(j->fd, stored, 0750) == 0) {
+        if (make_one(j, stored)) {
             fsync(j->fd);
             return EDX_OK;
         }

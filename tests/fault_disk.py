@@ -234,6 +234,10 @@ class Damage(Fault):
         self.i.send(end(messages=3, frames=3))
         self.check(frames)
         self.assertEqual(sorted(os.listdir(self.d.runs)), ["empty", "kept", "other", "run"])
+        self.i.send(begin("empty"))
+        self.d.wait(acq="empty")
+        self.i.send(begin("kept"))
+        self.d.wait(acq="kept.2")
 
 
 class Memory(Fault):
