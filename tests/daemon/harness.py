@@ -200,6 +200,7 @@ def recorded(path, topic):
 
 def _die_with_parent():
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests run under nohup
 
 
 class Daemon:
