@@ -95,7 +95,7 @@ class Tmux(unittest.TestCase):
         status = self.d.status()
         for depth in TERMS:
             for cols, rows in ((80, 24), (120, 40)):
-                shown = self.screens(depth, cols, rows, ["finished", "run", "3 / 3"])
+                shown = self.screens(depth, cols, rows, ["finished"])
                 self.assertIn(f"{status['lost']}/{status['duplicate']}/{status['bad']}", strip(shown["maps"]))
                 for word in ("Cu_Ka", "Fe_Ka"):
                     self.assertIn(word, strip(shown["maps"]))
