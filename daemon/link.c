@@ -128,8 +128,8 @@ void edx_link_free(edx_link **link)
 
 static int zmq_kind(edx_socket_kind kind)
 {
-    static const int kinds[] = {ZMQ_SUB,  ZMQ_PULL, ZMQ_ROUTER, ZMQ_XPUB,
-                                ZMQ_PUSH, ZMQ_PUSH, ZMQ_PULL};
+    static const int kinds[] = {ZMQ_SUB,  ZMQ_PULL, ZMQ_ROUTER, ZMQ_ROUTER,
+                                ZMQ_XPUB, ZMQ_PUSH, ZMQ_PUSH,   ZMQ_PULL};
     return kinds[kind];
 }
 
@@ -138,11 +138,16 @@ static int set_int(edx_socket *s, int option, int value)
     return zmq_setsockopt(s->socket, option, &value, sizeof value);
 }
 
+static bool answers(edx_socket_kind kind)
+{
+    return kind == EDX_SOCKET_XPUB || kind == EDX_SOCKET_ROUTER || kind == EDX_SOCKET_ACKS;
+}
+
 static int set_options(edx_socket *s, edx_socket_kind kind, uint64_t max_message_bytes)
 {
     const int64_t limit = max_message_bytes ? (int64_t)max_message_bytes : -1;
     int rc = zmq_setsockopt(s->socket, ZMQ_MAXMSGSIZE, &limit, sizeof limit);
-    rc |= set_int(s, ZMQ_LINGER, kind == EDX_SOCKET_XPUB || kind == EDX_SOCKET_ROUTER ? 200 : 0);
+    rc |= set_int(s, ZMQ_LINGER, answers(kind) ? 200 : 0);
     switch (kind) {
     case EDX_SOCKET_SUB:
         rc |= zmq_setsockopt(s->socket, ZMQ_SUBSCRIBE, "", 0);
@@ -157,6 +162,10 @@ static int set_options(edx_socket *s, edx_socket_kind kind, uint64_t max_message
         break;
     case EDX_SOCKET_PUSH:
         rc |= set_int(s, ZMQ_SNDHWM, 16);
+        break;
+    case EDX_SOCKET_ACKS:
+        rc |= set_int(s, ZMQ_SNDHWM, 65536);
+        rc |= set_int(s, ZMQ_ROUTER_HANDOVER, 1);
         break;
     case EDX_SOCKET_ROUTER:
         rc |= set_int(s, ZMQ_ROUTER_HANDOVER, 1);

@@ -38,6 +38,7 @@ typedef enum edx_socket_kind {
     EDX_SOCKET_SUB, /* subscribed to everything */
     EDX_SOCKET_PULL,
     EDX_SOCKET_ROUTER,
+    EDX_SOCKET_ACKS, /* a router whose answers are small: many may wait, more are lost */
     EDX_SOCKET_XPUB, /* verbose */
     EDX_SOCKET_PUSH,
     EDX_SOCKET_INPROC_PUSH,

@@ -617,7 +617,7 @@ static edx_status serve(receiver *r, edx_error *err)
 
 static edx_socket_kind ingest_kind(const edx_config *config)
 {
-    static const edx_socket_kind kinds[] = {EDX_SOCKET_SUB, EDX_SOCKET_PULL, EDX_SOCKET_ROUTER};
+    static const edx_socket_kind kinds[] = {EDX_SOCKET_SUB, EDX_SOCKET_PULL, EDX_SOCKET_ACKS};
     return kinds[config->ingest.pattern];
 }
 

@@ -118,17 +118,10 @@ class Acknowledged(Router):
     def test_many_at_once(self):
         frame = random_counts(RNG, 1)[0]
         self.acked(begin())
-        waiting, rounds = set(range(3000)), 0
-        while waiting:  # libzmq drops what it sends where its own thread lags a thousand behind: again, then
-            self.assertLess(rounds := rounds + 1, 4, sorted(waiting))
-            for n in sorted(waiting):
-                self.i.send(dense(frame, n))
-            came = []
-            while waiting and (ack := self.i.ack(WAIT if not came else 10)) is not None:
-                came.append(ack["seq"])
-                waiting.discard(ack["seq"])
-            self.assertEqual(came, sorted(came))
-            self.assertLess(len(waiting), 100)
+        for n in range(3000):
+            self.i.send(dense(frame, n))
+        time.sleep(3)  # an instrument that does not look at acks meanwhile gets them all the same
+        self.assertEqual([self.i.ack()["seq"] for _ in range(3000)], list(range(3000)))
         self.assertEqual(self.on_disk(), list(range(3000)))
 
 
