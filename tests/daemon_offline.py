@@ -24,7 +24,7 @@ import hyperspy.api as hs  # noqa: E402
 RNG = rng_of(seed())
 
 
-def run(name, *args, timeout=60):
+def run(name, *args, timeout=300):
     done = subprocess.run([program(name), *map(str, args)], capture_output=True, text=True,
                           timeout=timeout)
     if done.returncode:
