@@ -203,19 +203,27 @@ static bool next_block(edx_krylov *k, const double *locked, double *v)
 
 /* ---- Rayleigh and Ritz ---- */
 
+/* k->small is what the operator makes between blocks a and b. */
+static void put_products(edx_krylov *k, uint32_t a, uint32_t b)
+{
+    uint32_t w = k->width, most = BLOCKS * w;
+
+    for (uint32_t i = 0; i < w; i++)
+        for (uint32_t j = 0; j < w; j++) {
+            double value = k->small[i * w + j];
+            k->t[(a * w + i) * most + b * w + j] = value;
+            k->t[(b * w + j) * most + a * w + i] = value;
+        }
+}
+
 /* The projected operator's rows and columns of the newest block. */
 static void project(edx_krylov *k)
 {
-    uint32_t w = k->width, most = BLOCKS * w, b = k->blocks - 1;
+    uint32_t w = k->width, b = k->blocks - 1;
 
     for (uint32_t a = 0; a <= b; a++) {
         edx_linalg_inner(k->n, w, w, k->q[a], k->gq[b], k->small);
-        for (uint32_t i = 0; i < w; i++)
-            for (uint32_t j = 0; j < w; j++) {
-                double value = k->small[i * w + j];
-                k->t[(a * w + i) * most + b * w + j] = value;
-                k->t[(b * w + j) * most + a * w + i] = value;
-            }
+        put_products(k, a, b);
     }
 }
 
@@ -226,8 +234,8 @@ static void combine(const edx_krylov *k, double *const *blocks, double *out)
                          k->y + (size_t)b * k->width * k->width, b > 0, out);
 }
 
-/* theta and the Ritz vectors of all blocks, and what the operator makes of these. */
-static edx_status rayleigh_ritz(edx_krylov *k, double *theta, edx_error *err)
+/* theta and the Ritz vectors of all blocks. */
+static edx_status find_ritz(edx_krylov *k, double *theta, edx_error *err)
 {
     uint32_t w = k->width, most = BLOCKS * w, size = k->blocks * w;
 
@@ -243,8 +251,17 @@ static edx_status rayleigh_ritz(edx_krylov *k, double *theta, edx_error *err)
             k->y[i * w + j] = k->vectors[(size - 1 - j) * size + i];
     }
     combine(k, k->q, k->ritz);
-    combine(k, k->gq, k->g_ritz);
     return EDX_OK;
+}
+
+/* The same, and what the operator makes of these. */
+static edx_status rayleigh_ritz(edx_krylov *k, double *theta, edx_error *err)
+{
+    edx_status status = find_ritz(k, theta, err);
+
+    if (status == EDX_OK)
+        combine(k, k->gq, k->g_ritz);
+    return status;
 }
 
 /* |G v - theta v| of every Ritz pair, into k->values. */
@@ -299,18 +316,64 @@ static void restart(edx_krylov *k, const double *theta)
             k->t[i * most + j] = i == j ? theta[i] : 0;
 }
 
-/* One more block, and what follows from it; *more is false when there is nothing new. */
-static edx_status extend(edx_krylov *k, edx_krylov_operator *g, void *context, const double *locked,
-                         double *theta, bool *more, edx_error *err)
+/* How many pairs are above the limit. */
+static uint32_t significant(const edx_krylov *k, const edx_krylov_goal *goal, const double *theta)
 {
+    uint32_t n = 0;
+
+    while (n < k->width && theta[n] > goal->significant)
+        n++;
+    return n;
+}
+
+/* What a block that has been made adds, without what the operator makes of it: enough where that
+ * would lead to nothing but the power step, which the block holds already. *enough is false when it
+ * brings up another pair. */
+static edx_status look(edx_krylov *k, const edx_krylov_goal *goal, void *context, double *theta,
+                       bool *enough, edx_error *err)
+{
+    uint32_t b = k->blocks++, before = significant(k, goal, theta);
+
+    for (uint32_t a = 0; a < b; a++) {
+        edx_linalg_inner(k->n, k->width, k->width, k->gq[a], k->q[b], k->small);
+        put_products(k, a, b);
+    }
+    goal->form(context, k->q[b], k->small);
+    put_products(k, b, b);
+    edx_status status = find_ritz(k, theta, err);
+    *enough = significant(k, goal, theta) == before;
+    if (!*enough)
+        k->blocks--;
+    return status;
+}
+
+/* What one search works on. */
+typedef struct solving {
+    edx_krylov_operator *g;
+    void *context;
+    const edx_krylov_goal *goal;
+    const double *locked;
+    double *theta;
+    bool last; /* converged, and as many passes as must be with this one */
+    bool more; /* the last block had something new */
+    bool done; /* the Ritz vectors are what is sought, the power step in them */
+} solving;
+
+/* One more block, and what follows from it. */
+static edx_status extend(edx_krylov *k, solving *s, edx_error *err)
+{
+    edx_status status = EDX_OK;
+
     if (k->blocks == BLOCKS)
-        restart(k, theta);
+        restart(k, s->theta);
     memcpy(k->scratch, k->gq[k->blocks - 1], sizeof *k->scratch * k->n * k->width);
-    *more = next_block(k, locked, k->scratch);
-    if (!*more)
-        return EDX_OK;
-    use_operator(k, g, context, locked);
-    return rayleigh_ritz(k, theta, err);
+    s->more = next_block(k, s->locked, k->scratch);
+    if (s->more && s->last && s->goal->form != NULL)
+        status = look(k, s->goal, s->context, s->theta, &s->done, err);
+    if (status != EDX_OK || !s->more || s->done)
+        return status;
+    use_operator(k, s->g, s->context, s->locked);
+    return rayleigh_ritz(k, s->theta, err);
 }
 
 /* The Ritz vectors after one power step, which costs nothing, in their order. */
@@ -327,20 +390,26 @@ edx_status edx_krylov_solve(edx_krylov *k, edx_krylov_operator *g, void *context
                             const edx_krylov_goal *goal, const double *locked, double *v,
                             double *theta, uint32_t *passes, edx_error *err)
 {
-    bool more = true;
+    solving s = {.g = g, .context = context, .goal = goal, .locked = locked, .theta = theta};
     uint32_t used = 1;
 
+    s.more = true;
     k->blocks = 0;
     memcpy(k->scratch, v, sizeof *v * k->n * k->width);
     next_block(k, locked, k->scratch);
     use_operator(k, g, context, locked);
     edx_status status = rayleigh_ritz(k, theta, err);
-    while (status == EDX_OK && more && used < goal->max_passes &&
-           (used < goal->min_passes || !converged(k, goal, theta))) {
-        status = extend(k, g, context, locked, theta, &more, err);
-        used += more;
+    while (status == EDX_OK && s.more && !s.done && used < goal->max_passes) {
+        bool good = used + 1 >= goal->min_passes && converged(k, goal, theta);
+        if (good && used >= goal->min_passes)
+            break;
+        s.last = good;
+        status = extend(k, &s, err);
+        used += s.more;
     }
-    if (status == EDX_OK)
+    if (status == EDX_OK && s.done)
+        memcpy(v, k->ritz, sizeof *v * k->n * k->width);
+    else if (status == EDX_OK)
         power_step(k, locked, v);
     if (passes != NULL)
         *passes = used;

@@ -11,6 +11,8 @@ typedef struct edx_krylov edx_krylov;
 
 /* gv = G v, both [n, width]. */
 typedef void edx_krylov_operator(void *context, const double *v, double *gv);
+/* form [width, width] = v' G v, where that costs less than G v. */
+typedef void edx_krylov_form(void *context, const double *v, double *form);
 
 /* When to stop. Pairs are converged when the sine of the angle to what is sought, after the power
  * step that follows, is below tolerance: residual / (theta - edge) * edge / theta. */
@@ -19,6 +21,8 @@ typedef struct edx_krylov_goal {
     double significant; /* pairs above it must converge, and none may hide below it */
     double tolerance;
     uint32_t min_passes, max_passes; /* uses of the operator */
+    edx_krylov_form
+        *form; /* for the last of min_passes, when all has converged before it; or NULL */
 } edx_krylov_goal;
 
 /* Vectors of n, width of them to a block (a block more than n works: what cannot be is zero).

@@ -18,6 +18,7 @@ typedef struct lane {
     float *y;    /* [channels + 1, EDX_PASS] the last: of channels that a view has none for */
     double *sum; /* the same, of what was flushed */
     double square[EDX_PASS], product[EDX_PASS];
+    double gram[EDX_PASS * EDX_PASS];
 } lane;
 
 struct edx_pass {
@@ -272,6 +273,50 @@ void edx_pass_apply(edx_pass *pass, const edx_pass_term *terms, uint32_t n_terms
     edx_pool_sum(pass->pool, EDX_F8, out, (size_t)pass->channels * EDX_PASS);
 }
 
+/* ---- w' X' a X w ---- */
+
+static void form_pixel(const job *j, uint32_t pixel, float *gram)
+{
+    const edx_pass *p = j->pass;
+    _Alignas(64) float u[EDX_PASS];
+
+    if (p->scale[pixel] == 0)
+        return;
+    for (uint32_t t = 0; t < j->n_terms; t++) {
+        dot_parts(p, &j->terms[t], pixel, u);
+        p->kernel->outer(p->scale[pixel] * (float)j->terms[t].weight, u, gram);
+    }
+}
+
+static void form_lane(void *context, uint32_t index, uint32_t worker)
+{
+    const job *j = context;
+    lane *l = &j->pass->lanes[index];
+
+    (void)worker;
+    memset(l->gram, 0, sizeof l->gram);
+    for (uint32_t i = l->first; i < l->end;) {
+        uint32_t end = end_of_sum(j->pass, l, i);
+        _Alignas(64) float gram[EDX_PASS * EDX_PASS] = {0};
+        for (; i < end; i++)
+            form_pixel(j, i, gram);
+        for (uint32_t k = 0; k < EDX_PASS * EDX_PASS; k++)
+            l->gram[k] += (double)gram[k];
+    }
+}
+
+void edx_pass_form(edx_pass *pass, const edx_pass_term *terms, uint32_t n_terms, double *out)
+{
+    job j = {.pass = pass, .terms = terms, .n_terms = n_terms};
+
+    edx_pool_run(pass->pool, pass->n_lanes, form_lane, &j);
+    memset(out, 0, sizeof *out * EDX_PASS * EDX_PASS);
+    for (uint32_t l = 0; l < pass->n_lanes; l++)
+        for (uint32_t k = 0; k < EDX_PASS * EDX_PASS; k++)
+            out[k] += pass->lanes[l].gram[k];
+    edx_pool_sum(pass->pool, EDX_F8, out, (size_t)EDX_PASS * EDX_PASS);
+}
+
 /* ---- sums over pixels ---- */
 
 static void overlap_pixel(const job *j, uint32_t pixel, lane *l)
@@ -367,21 +412,34 @@ static void square_voxel(void *context, uint32_t channel, uint32_t count)
     s->sum += x * x * (double)s->column[channel];
 }
 
-/* A pixel in one piece whose counts all have one digit: others go the long way. */
+static inline float square_slot(const edx_scene_row *row, uint32_t i, const float *column,
+                                uint32_t *keys)
+{
+    float x = row->digits[i];
+
+    *keys |= row->keys[i];
+    return x * x * column[row->keys[i] & EDX_ROW_CHANNEL];
+}
+
+/* A pixel in one piece whose counts all have one digit: others go the long way. Four sums, so that
+ * additions need not wait for each other. */
 static bool square_row(const edx_scene *store, uint32_t pixel, squaring *s)
 {
-    uint32_t keys = 0;
-    float sum = 0;
+    uint32_t keys = 0, i = 0;
+    float a = 0, b = 0, c = 0, d = 0;
 
     if (edx_scene_pieces(store) != 1 || edx_scene_map(store) != NULL)
         return false;
     edx_scene_row row = edx_scene_piece(store, pixel, 0);
-    for (uint32_t i = 0; i < row.n; i++) {
-        float x = row.digits[i];
-        keys |= row.keys[i];
-        sum += x * x * s->column[row.keys[i] & EDX_ROW_CHANNEL];
+    for (; i + 4 <= row.n; i += 4) {
+        a += square_slot(&row, i, s->column, &keys);
+        b += square_slot(&row, i + 1, s->column, &keys);
+        c += square_slot(&row, i + 2, s->column, &keys);
+        d += square_slot(&row, i + 3, s->column, &keys);
     }
-    s->sum = (double)sum;
+    for (; i < row.n; i++)
+        a += square_slot(&row, i, s->column, &keys);
+    s->sum = (double)(a + b + (c + d));
     return keys <= EDX_ROW_CHANNEL;
 }
 

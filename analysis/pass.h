@@ -38,6 +38,9 @@ uint32_t edx_pass_scale(edx_pass *pass, const edx_scene *store);
 float *edx_pass_input(edx_pass *pass);
 /* out [channels, EDX_PASS] = sum over terms of weight * X' diag(a) X w. */
 void edx_pass_apply(edx_pass *pass, const edx_pass_term *terms, uint32_t n_terms, double *out);
+/* out [EDX_PASS, EDX_PASS] = w' times that: the same without the half of the work that leads back
+ * to channels. */
+void edx_pass_form(edx_pass *pass, const edx_pass_term *terms, uint32_t n_terms, double *out);
 /* For each vector, sum over pixels of a_i times the square of what term gives (its weight is not
  * used), and of a_i times what it gives and what other gives. */
 void edx_pass_overlap(edx_pass *pass, const edx_pass_term *term, const edx_scene *other,

@@ -7,19 +7,26 @@
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 4")
 
+/* Of keys, anywhere in memory. */
+typedef uint16_t sixteen_keys __attribute__((vector_size(32), aligned(2), may_alias));
+
 /* Whether no slot has a place above 0, as nearly always: a channel is its key then. */
 INLINE bool narrow(const edx_scene_row *row)
 {
-    uint64_t all = 0, four;
-    uint32_t i = 0;
+    const uint16_t *keys = row->keys;
+    uint64_t four[4] = {0};
+    uint16_t all = 0;
 
-    for (; i + 4 <= row->n; i += 4) {
-        memcpy(&four, row->keys + i, sizeof four);
-        all |= four;
+    for (uint32_t i = 0; row->n < 16 && i < row->n; i++)
+        all |= keys[i];
+    if (row->n >= 16) { /* the last sixteen, and all before them */
+        sixteen_keys any = *(const sixteen_keys *)(keys + row->n - 16);
+        for (uint32_t i = 0; i + 16 < row->n; i += 16)
+            any |= *(const sixteen_keys *)(keys + i);
+        memcpy(four, &any, sizeof four);
     }
-    for (; i < row->n; i++)
-        all |= row->keys[i];
-    return (all & ~(EDX_ROW_CHANNEL * 0x0001000100010001u)) == 0;
+    return all <= EDX_ROW_CHANNEL && ((four[0] | four[1] | four[2] | four[3]) &
+                                      ~(EDX_ROW_CHANNEL * 0x0001000100010001u)) == 0;
 }
 
 /* Where the lanes of a slot's channel start, and its index in the values. */
@@ -45,8 +52,8 @@ typedef float any_16 __attribute__((vector_size(64), aligned(4), may_alias));
 
 /* What bounds the loops: loads of rows, 64 bytes a slot, from the first two caches. */
 
-/* The loops for vectors of L lanes, N of which make EDX_PASS: two sums a turn, so that one addition
- * need not wait for the other. */
+/* The loops for vectors of L lanes, N of which make EDX_PASS: four sums a turn, so that additions
+ * need not wait for each other. */
 #define DEFINE_LOOPS(NAME, TARGET, L, N)                                                           \
     typedef struct NAME##_lanes {                                                                  \
         floats_##L part[N];                                                                        \
@@ -87,18 +94,20 @@ typedef float any_16 __attribute__((vector_size(64), aligned(4), may_alias));
                                   const float *values, const float *w, float *sum,                 \
                                   bool all_narrow)                                                 \
     {                                                                                              \
-        NAME##_lanes even = NAME##_load(sum), odd = {{{0}}};                                       \
+        NAME##_lanes part[4] = {NAME##_load(sum)};                                                 \
         uint32_t i = 0;                                                                            \
-        for (; i + 1 < row->n; i += 2) {                                                           \
-            NAME##_take(&even, row, i, map, values, w, all_narrow);                                \
-            NAME##_take(&odd, row, i + 1, map, values, w, all_narrow);                             \
+        for (; i + 4 <= row->n; i += 4) {                                                          \
+            NAME##_take(&part[0], row, i, map, values, w, all_narrow);                             \
+            NAME##_take(&part[1], row, i + 1, map, values, w, all_narrow);                         \
+            NAME##_take(&part[2], row, i + 2, map, values, w, all_narrow);                         \
+            NAME##_take(&part[3], row, i + 3, map, values, w, all_narrow);                         \
         }                                                                                          \
-        if (i < row->n)                                                                            \
-            NAME##_take(&even, row, i, map, values, w, all_narrow);                                \
+        for (; i < row->n; i++)                                                                    \
+            NAME##_take(&part[0], row, i, map, values, w, all_narrow);                             \
         UNROLL                                                                                     \
         for (int k = 0; k < (N); k++)                                                              \
-            even.part[k] += odd.part[k];                                                           \
-        NAME##_store(sum, &even);                                                                  \
+            part[0].part[k] += part[1].part[k] + (part[2].part[k] + part[3].part[k]);              \
+        NAME##_store(sum, &part[0]);                                                               \
     }                                                                                              \
                                                                                                    \
     TARGET INLINE void NAME##_put(const edx_scene_row *row, const uint16_t *map,                   \
@@ -135,7 +144,17 @@ typedef float any_16 __attribute__((vector_size(64), aligned(4), may_alias));
             NAME##_put(row, NULL, values, u, y, true);                                             \
     }                                                                                              \
                                                                                                    \
-    static const edx_pass_kernel NAME##_kernel = {NAME##_dot, NAME##_spread};
+    TARGET static void NAME##_outer(float scale, const float *u, float *gram)                      \
+    {                                                                                              \
+        NAME##_lanes x = NAME##_load(u);                                                           \
+        for (size_t j = 0; j < EDX_PASS; j++) {                                                    \
+            NAME##_lanes sum = NAME##_load(gram + j * EDX_PASS);                                   \
+            NAME##_add(&sum, scale *u[j], &x);                                                     \
+            NAME##_store(gram + j * EDX_PASS, &sum);                                               \
+        }                                                                                          \
+    }                                                                                              \
+                                                                                                   \
+    static const edx_pass_kernel NAME##_kernel = {NAME##_dot, NAME##_spread, NAME##_outer};
 
 DEFINE_LOOPS(plain, , 4, 4)
 

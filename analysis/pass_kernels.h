@@ -1,4 +1,4 @@
-/* The two loops over a pixel's slots, in several instruction sets. Only the pass, its tests and
+/* The loops over a pixel's slots, in several instruction sets. Only the pass, its tests and
  * benchmarks include this. */
 #ifndef EDX_ANALYSIS_PASS_KERNELS_H
 #define EDX_ANALYSIS_PASS_KERNELS_H
@@ -19,9 +19,13 @@ typedef void edx_pass_dot(const edx_scene_row *row, const uint16_t *map, const f
 typedef void edx_pass_spread(const edx_scene_row *row, const uint16_t *map, const float *values,
                              const float *u, float *y);
 
+/* gram [EDX_PASS, EDX_PASS] += scale * u u' */
+typedef void edx_pass_outer(float scale, const float *u, float *gram);
+
 typedef struct edx_pass_kernel {
     edx_pass_dot *dot;
     edx_pass_spread *spread;
+    edx_pass_outer *outer;
 } edx_pass_kernel;
 
 /* The loops in one instruction set; NULL where compiler or processor has none. */

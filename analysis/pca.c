@@ -171,6 +171,14 @@ static void apply(void *context, const double *v, double *gv)
     edx_scaled_apply(p->scaled, &term, 1, p->width, v, gv);
 }
 
+static void form(void *context, const double *v, double *out)
+{
+    edx_pca *p = context;
+    const edx_pass_term term = {1, 1, {p->store}, {1}};
+
+    edx_scaled_form(p->scaled, &term, 1, v, out);
+}
+
 /* Fills columns of v: all, or those that had nothing to hold when counts were few. */
 static void fill_start(edx_pca *p, bool all)
 {
@@ -189,7 +197,8 @@ static edx_krylov_goal goal_of(const edx_pca *p, bool fixed, bool warm)
                             .significant = EDX_PCA_SIGNIFICANT * EDX_PCA_SIGNIFICANT * edge,
                             .tolerance = 2e-4,
                             .min_passes = warm ? 2 : 6,
-                            .max_passes = 40};
+                            .max_passes = 40,
+                            .form = p->width == EDX_PASS ? form : NULL};
 
     if (fixed) {
         goal.tolerance = 1e-6;

@@ -94,6 +94,13 @@ void edx_scaled_apply(edx_scaled *s, const edx_pass_term *terms, uint32_t n_term
     }
 }
 
+void edx_scaled_form(edx_scaled *s, const edx_pass_term *terms, uint32_t n_terms, const double *v,
+                     double *form)
+{
+    put_columns(s, EDX_PASS, 0, v);
+    edx_pass_form(s->pass, terms, n_terms, form);
+}
+
 void edx_scaled_maps(edx_scaled *s, const edx_scene *store, uint32_t width, const double *v,
                      uint32_t n, float *maps)
 {

@@ -34,6 +34,9 @@ void edx_scaled_fit(edx_scaled *scaled, const edx_scene *store);
  * times the scaled counts' inner products. */
 void edx_scaled_apply(edx_scaled *scaled, const edx_pass_term *terms, uint32_t n_terms,
                       uint32_t width, const double *v, double *gv);
+/* form [EDX_PASS, EDX_PASS] = v' G v, v [channels, EDX_PASS]. */
+void edx_scaled_form(edx_scaled *scaled, const edx_pass_term *terms, uint32_t n_terms,
+                     const double *v, double *form);
 /* maps [n, pixels] = scaled store times the first n columns of v [channels, width]. */
 void edx_scaled_maps(edx_scaled *scaled, const edx_scene *store, uint32_t width, const double *v,
                      uint32_t n, float *maps);

@@ -469,7 +469,11 @@ static void find_vectors(study *s, uint32_t left_out)
 {
     const edx_scene *total = edx_sparse_total(s->sparse);
     search of = {s->scaled, {1, 2, {total, edx_sparse_fold(s->sparse, left_out)}, {1, -1}}};
-    edx_krylov_goal goal = {s->scaled->edge, 1.21 * s->scaled->edge, 1e-3, 10, 30};
+    edx_krylov_goal goal = {.edge = s->scaled->edge,
+                            .significant = 1.21 * s->scaled->edge,
+                            .tolerance = 1e-3,
+                            .min_passes = 10,
+                            .max_passes = 30};
     double theta[EDX_PASS];
     edx_error err;
 

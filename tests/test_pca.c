@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "analysis/krylov.h"
 #include "analysis/pass_kernels.h"
 #include "analysis/pca.h"
 #include "analysis/scene_rows.h"
@@ -175,6 +176,20 @@ static void check_loops(const edx_pass_kernel *kernel, const edx_scene *scene, c
     }
 }
 
+static void check_outer(const edx_pass_kernel *kernel)
+{
+    _Alignas(64) float u[EDX_PASS], gram[EDX_PASS * EDX_PASS];
+    for (uint32_t k = 0; k < EDX_PASS; k++)
+        u[k] = (float)chance(1000);
+    for (uint32_t k = 0; k < EDX_PASS * EDX_PASS; k++)
+        gram[k] = (float)k;
+    kernel->outer(0.5F, u, gram);
+    for (uint32_t k = 0; k < EDX_PASS * EDX_PASS; k++) {
+        double product = (double)u[k / EDX_PASS] * (double)u[k % EDX_PASS];
+        assert_true(fabs((double)gram[k] - k - 0.5 * product) <= 1e-6 * (k + product));
+    }
+}
+
 static void loops_are_right_in_every_instruction_set(void **state)
 {
     (void)state;
@@ -187,9 +202,112 @@ static void loops_are_right_in_every_instruction_set(void **state)
         assert_int_equal(edx_sparse_add(s, f, 0, &one.events, NULL), EDX_OK);
     }
     for (edx_kernel_set set = EDX_KERNEL_PLAIN; set < EDX_KERNELS; set++)
-        if (edx_pass_kernel_get(set) != NULL)
+        if (edx_pass_kernel_get(set) != NULL) {
             check_loops(edx_pass_kernel_get(set), edx_sparse_total(s), values);
+            check_outer(edx_pass_kernel_get(set));
+        }
     edx_sparse_free(&s);
+}
+
+/* w' times what a pass gives is what its shorter way gives, of several terms and parts. */
+static void forms_are_those_of_passes(void **state)
+{
+    (void)state;
+    edx_sparse *s = new_sparse(1, 1, 0, CHANNELS);
+    edx_pass *pass = NULL;
+    static double out[CHANNELS * EDX_PASS];
+    double form[EDX_PASS * EDX_PASS];
+    for (uint64_t f = 0; f < 6; f++) {
+        make_events(ROWS, 60, f % 2 == 1);
+        assert_int_equal(edx_sparse_add(s, f, 0, &one.events, NULL), EDX_OK);
+    }
+    const edx_pass_term terms[2] = {
+        {1, 2, {edx_sparse_total(s), edx_sparse_fold(s, 1)}, {1, -1}},
+        {-0.3, 1, {edx_sparse_fold(s, 2)}, {1}},
+    };
+    assert_int_equal(edx_pass_new(PIXELS, CHANNELS, &pass, NULL), EDX_OK);
+    edx_pass_scale(pass, edx_sparse_total(s));
+    float *w = edx_pass_input(pass);
+    for (uint32_t i = 0; i < CHANNELS * EDX_PASS; i++)
+        w[i] = (float)(1 + chance(1000)) / 1000;
+    edx_pass_apply(pass, terms, 2, out);
+    edx_pass_form(pass, terms, 2, form);
+    for (uint32_t k = 0; k < EDX_PASS * EDX_PASS; k++) {
+        double expected = 0;
+        for (uint32_t c = 0; c < CHANNELS; c++)
+            expected += (double)w[c * EDX_PASS + k / EDX_PASS] * out[c * EDX_PASS + k % EDX_PASS];
+        assert_true(fabs(form[k] - expected) <= 1e-5 * fabs(expected));
+    }
+    edx_pass_free(&pass);
+    edx_sparse_free(&s);
+}
+
+/* ---- searches ---- */
+
+/* G = diag(values); how often each way was used. */
+typedef struct diagonal {
+    const double *values;
+    uint32_t n, uses, forms;
+} diagonal;
+
+static void use(void *context, const double *v, double *gv)
+{
+    diagonal *d = context;
+    d->uses++;
+    for (uint32_t i = 0; i < d->n * 2; i++)
+        gv[i] = d->values[i / 2] * v[i];
+}
+
+static void use_form(void *context, const double *v, double *form)
+{
+    diagonal *d = context;
+    d->forms++;
+    memset(form, 0, 4 * sizeof *form);
+    for (uint32_t i = 0; i < d->n; i++)
+        for (uint32_t k = 0; k < 4; k++)
+            form[k] += v[2 * i + k / 2] * d->values[i] * v[2 * i + k % 2];
+}
+
+/* Two vectors to a block, started at the first unit vector but for tilt, and at the second, which
+ * has a trace of the third: largest eigenvalue found for it. */
+static diagonal search(const double *values, double tilt, double trace, double *theta, double *v)
+{
+    enum { N = 8 };
+    const edx_krylov_goal goal = {.edge = 1,
+                                  .significant = 1.69,
+                                  .tolerance = 2e-4,
+                                  .min_passes = 2,
+                                  .max_passes = 40,
+                                  .form = use_form};
+    diagonal d = {values, N, 0, 0};
+    edx_krylov *k = NULL;
+    memset(v, 0, 2 * N * sizeof *v);
+    v[0] = v[2 + 1] = 1;
+    v[2 * 3] = tilt;
+    v[2 * 2 + 1] = trace;
+    assert_int_equal(edx_krylov_new(N, 2, &k, NULL), EDX_OK);
+    assert_int_equal(edx_krylov_solve(k, use, &d, &goal, NULL, v, theta, NULL, NULL), EDX_OK);
+    edx_krylov_free(&k);
+    return d;
+}
+
+/* A start that is good enough is only looked at again; one that is not, or that hides a pair, goes
+ * the whole way. */
+static void last_passes_are_short_where_they_may(void **state)
+{
+    (void)state;
+    static const double noise[8] = {9, 0.9, 0.8, 0.5, 0.4, 0.3, 0.2, 0.1},
+                        hidden[8] = {9, 0.9, 5, 0.5, 0.4, 0.3, 0.2, 0.1};
+    double theta[2], v[16];
+    diagonal d = search(noise, 1e-3, 1e-3, theta, v);
+    assert_true(d.uses == 1 && d.forms == 1);
+    assert_true(fabs(theta[0] - 9) <= 1e-9 && fabs(fabs(v[0]) - 1) <= 1e-8);
+    d = search(noise, 0.3, 1e-3, theta, v);
+    assert_true(d.uses >= 2 && d.forms == 0);
+    assert_true(fabs(theta[0] - 9) <= 1e-6 && fabs(fabs(v[0]) - 1) <= 1e-6);
+    d = search(hidden, 1e-3, 1e-3, theta, v);
+    assert_true(d.uses >= 2 && d.forms == 1);
+    assert_true(fabs(theta[1] - 5) <= 1e-6 && fabs(fabs(v[2 * 2 + 1]) - 1) <= 1e-6);
 }
 
 /* ---- components of next to nothing ---- */
@@ -322,6 +440,8 @@ int main(void)
         cmocka_unit_test(binned_counts_are_those_of_the_frames),
         cmocka_unit_test(sorted_counts_forget_how_they_came),
         cmocka_unit_test(loops_are_right_in_every_instruction_set),
+        cmocka_unit_test(forms_are_those_of_passes),
+        cmocka_unit_test(last_passes_are_short_where_they_may),
         cmocka_unit_test(next_to_nothing_has_its_components),
         cmocka_unit_test(no_counts_are_an_error),
         cmocka_unit_test(components_appear_as_counts_come),
