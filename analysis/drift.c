@@ -174,32 +174,75 @@ static void open_picture(edx_drift *d, uint64_t frame)
     p->came = p->with_image = 0;
 }
 
-static uint32_t count(const edx_events *events, uint32_t pixel, uint32_t lo, uint32_t span)
+/* Counts that are taken together; a pixel may have more. */
+#define AT_ONCE 1024u
+
+/* Adds what lies from lo on, less than span further, of n counts; before (may be NULL) [n + 1]:
+ * how many of those before. Without a branch, which chance would mislead. */
+static uint32_t count(const edx_events *events, uint32_t first, uint32_t n, const uint32_t range[2],
+                      uint32_t *before)
 {
+    const uint16_t *channels = events->channels + first;
     uint32_t sum = 0;
-    for (uint32_t i = events->offsets[pixel]; i < events->offsets[pixel + 1]; i++)
-        if (events->channels[i] - lo < span)
-            sum += events->weights ? events->weights[i] : 1;
+    for (uint32_t i = 0; i < n; i++) {
+        const uint32_t weight = events->weights ? events->weights[first + i] : 1;
+        if (before)
+            before[i] = sum;
+        sum += (channels[i] - range[0] < range[1]) * weight;
+    }
+    if (before)
+        before[n] = sum;
     return sum;
 }
 
-static void look_at_counts(edx_drift *d, uint32_t row, const edx_events *events, uint32_t lo,
-                           uint32_t hi)
+/* Pixels p .. end - 1 of a row, bin of them to one of to. Few counts in many pixels: which pixel
+ * they are of is looked up afterwards. */
+static void count_row(const edx_drift *d, const edx_events *events, uint32_t p, uint32_t end,
+                      const uint32_t range[2], float *to)
 {
-    for (uint32_t p = 0; p < events->pixels; p++) {
-        uint32_t y = (row + p / d->scan_cols) / d->bin, x = p % d->scan_cols / d->bin;
-        if (y < d->rows && x < d->cols)
-            d->now.pixel[COUNTS][(size_t)y * d->cols + x] += (float)count(events, p, lo, hi - lo);
+    const uint32_t *offsets = events->offsets;
+    uint32_t before[AT_ONCE + 1];
+    for (uint32_t x = 0, most; p < end; p = most) {
+        const uint32_t at = offsets[p];
+        for (most = p; most < end && offsets[most + d->bin] - at <= AT_ONCE; most += d->bin)
+            ;
+        if (most == p) {
+            most += d->bin;
+            to[x++] += (float)count(events, at, offsets[most] - at, range, NULL);
+            continue;
+        }
+        count(events, at, offsets[most] - at, range, before);
+        for (uint32_t i = p; i < most; i += d->bin)
+            to[x++] += (float)(before[offsets[i + d->bin] - at] - before[offsets[i] - at]);
     }
 }
 
-static void look_at_image(edx_drift *d, uint32_t row, const edx_array *image, uint32_t pixels)
+/* A row of the picture's k, NULL where scan row y lies in none. */
+static float *row_of(const edx_drift *d, kind k, uint32_t y)
 {
-    for (uint32_t p = 0; p < pixels; p++) {
-        uint32_t y = (row + p / d->scan_cols) / d->bin, x = p % d->scan_cols / d->bin;
-        double value = edx_array_get(image, p);
-        if (y < d->rows && x < d->cols && isfinite(value))
-            d->now.pixel[IMAGE][(size_t)y * d->cols + x] += (float)value;
+    return y / d->bin < d->rows ? d->now.pixel[k] + (size_t)(y / d->bin) * d->cols : NULL;
+}
+
+static void look_at_counts(edx_drift *d, uint32_t row, const edx_events *events,
+                           const uint32_t range[2])
+{
+    for (uint32_t y = 0; y < events->pixels / d->scan_cols; y++) {
+        float *to = row_of(d, COUNTS, row + y);
+        if (to)
+            count_row(d, events, y * d->scan_cols, y * d->scan_cols + d->cols * d->bin, range, to);
+    }
+}
+
+static void look_at_image(edx_drift *d, uint32_t row, const edx_array *image, uint32_t rows)
+{
+    for (uint32_t y = 0; y < rows; y++) {
+        float *to = row_of(d, IMAGE, row + y);
+        uint32_t p = y * d->scan_cols;
+        for (uint32_t x = 0; to && x < d->cols; x++)
+            for (uint32_t i = 0; i < d->bin; i++) {
+                const double value = edx_array_get(image, p++);
+                to[x] += isfinite(value) ? (float)value : 0;
+            }
     }
 }
 
@@ -211,9 +254,9 @@ void edx_drift_look(edx_drift *drift, uint64_t frame, uint32_t row, const edx_ev
     if (!edx_drift_looks_at(drift, frame))
         open_picture(drift, frame);
     picture *p = &drift->now;
-    look_at_counts(drift, row, events, lo, hi);
+    look_at_counts(drift, row, events, (const uint32_t[2]){lo, hi - lo});
     if (image && edx_array_count(image, &elements, &bytes) && elements == events->pixels) {
-        look_at_image(drift, row, image, events->pixels);
+        look_at_image(drift, row, image, rows);
         p->with_image += rows;
     }
     p->came += rows;

@@ -87,8 +87,8 @@ static bool make_room_for_marks(edx_tape *t, uint32_t marks)
 edx_status edx_tape_begin(edx_tape *tape, uint64_t frame, uint32_t first, uint32_t pixels,
                           size_t entries, edx_error *err)
 {
-    /* a symbol and a leap each, and leaps of nothing but the way, cut in two at marks */
-    size_t most = 3 * entries + 2 * ((size_t)pixels / LEAP + 1) + 3 * ((size_t)pixels / MARK + 1);
+    /* a symbol and a leap each, or a step for every pixel, and ways that are cut in two at marks */
+    size_t most = 3 * entries + pixels + 3 * ((size_t)pixels / MARK + 1) + EDX_TAPE_SLACK;
 
     if (most > tape->now_room) {
         free(tape->now.bytes);
@@ -130,18 +130,51 @@ static void set_mark(edx_tape *t)
     t->now.mark[t->now.marks++] = (uint32_t)t->now.n;
 }
 
+/* Goes to a pixel; where its symbols begin. */
+static size_t reach(edx_tape *t, uint32_t pixel)
+{
+    while (pixel - t->now.first >= t->now.marks * MARK)
+        set_mark(t);
+    if (pixel != t->pixel)
+        move_on(t, pixel - t->pixel);
+    t->pixel = pixel;
+    return t->now.n;
+}
+
 void edx_tape_put_all(edx_tape *tape, uint32_t pixel, const uint8_t *symbols, size_t n)
 {
     if (n == 0)
         return;
-    while (pixel - tape->now.first >= tape->now.marks * MARK)
-        set_mark(tape);
-    if (pixel != tape->pixel)
-        move_on(tape, pixel - tape->pixel);
-    tape->pixel = pixel;
+    (void)reach(tape, pixel);
     for (size_t i = 0; i < n; i++)
         tape->now.bytes[tape->now.n + i] = symbols[i];
     tape->now.n += n;
+}
+
+/* Symbols are copied EDX_TAPE_SLACK at a time, mostly once: how many they are is chance, which
+ * branches follow badly. */
+void edx_tape_put_run(edx_tape *tape, uint32_t first, uint32_t n, const uint8_t *symbols,
+                      const uint32_t *ends)
+{
+    size_t at = reach(tape, first);
+    uint32_t from = 0, way = first - tape->now.first;
+    uint8_t *to = tape->now.bytes;
+
+    for (uint32_t i = 0; i < n; i++) {
+        if (i > 0)
+            to[at++] = STEP;
+        if (i > 0 && (way + i) % MARK == 0)
+            tape->now.mark[tape->now.marks++] = (uint32_t)at;
+        do {
+            memcpy(to + at, symbols + from, EDX_TAPE_SLACK);
+            at += EDX_TAPE_SLACK;
+            from += EDX_TAPE_SLACK;
+        } while (from < ends[i]);
+        at -= from - ends[i];
+        from = ends[i];
+    }
+    tape->now.n = at;
+    tape->pixel = first + n - 1;
 }
 
 void edx_tape_put(edx_tape *tape, uint32_t pixel, uint8_t symbol)

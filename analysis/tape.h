@@ -26,6 +26,12 @@ edx_status edx_tape_begin(edx_tape *tape, uint64_t frame, uint32_t first, uint32
 void edx_tape_put(edx_tape *tape, uint32_t pixel, uint8_t symbol);
 /* Several [n] of one pixel. */
 void edx_tape_put_all(edx_tape *tape, uint32_t pixel, const uint8_t *symbols, size_t n);
+/* Those of n pixels from first on, none of which had some yet; ends [n]: where each pixel's end
+ * among symbols, which can be read EDX_TAPE_SLACK further. One step a pixel: for pixels that mostly
+ * have some. */
+#define EDX_TAPE_SLACK 8u
+void edx_tape_put_run(edx_tape *tape, uint32_t first, uint32_t n, const uint8_t *symbols,
+                      const uint32_t *ends);
 /* Keeps the message. */
 void edx_tape_end(edx_tape *tape);
 

@@ -14,9 +14,10 @@
 #define REGIONS (EDX_TREND_REGIONS + 1) /* the last: all others */
 #define SIDE 16u                        /* of the field, in tiles: their numbers fit a byte */
 #define TILES (SIDE * SIDE)
-#define AT_ONCE 64u /* counts of a pixel */
-#define SHORT 64u   /* pixels: a way that is not worth leaving out */
-#define ENOUGH 4u   /* one tile in so many beside the regions */
+#define RUN 64u /* pixels that are taken together */
+#define RUN_COUNTS 1024u
+#define SHORT 64u /* pixels: a way that is not worth leaving out */
+#define ENOUGH 4u /* one tile in so many beside the regions */
 
 /* Counts of a message that are kept, one by one: so many for each of its entries, and these. Memory
  * follows what came, not what a single number says. */
@@ -24,6 +25,7 @@
 #define KEPT_BESIDE ((size_t)1 << 20)
 
 typedef enum kind { OF_NO_LINE, OF_LINES, OF_CARBON, KINDS } kind; /* of counts in a tile */
+#define KIND_BITS 16u /* so many count up to RUN_COUNTS of each kind in 64 bits */
 
 /* Channels in which every functional and band is the same. */
 typedef struct segment {
@@ -39,10 +41,17 @@ typedef struct frame_sums {
     uint32_t *counts;     /* [REGIONS, segments], then [TILES, KINDS] */
 } frame_sums;
 
+/* Counts, sorted, RUN_COUNTS at most. */
+typedef struct sorted {
+    uint8_t kept[RUN_COUNTS + EDX_TAPE_SLACK]; /* segments of those that lie in one */
+    uint32_t n;
+    uint64_t kinds; /* KIND_BITS each, the last: outside */
+} sorted;
+
 struct edx_trend {
     uint32_t pixels, cols, channels, n, segments;
     uint8_t *table;             /* [channels] segment of a scan channel */
-    uint8_t kinds[OUTSIDE + 1]; /* of the segments */
+    uint8_t kinds[OUTSIDE + 1]; /* of the segments, times KIND_BITS */
     segment *segment;
     uint8_t *label;    /* [pixels] 0 none, to REGIONS */
     uint8_t *before;   /* [pixels] the labels before these */
@@ -50,11 +59,13 @@ struct edx_trend {
     bool there[TILES]; /* has pixels */
     bool taken[TILES]; /* a region is there */
     bool covered[TILES], chosen[TILES];
-    bool beside;           /* the chosen ones are all beside the regions */
-    bool cut_off[REGIONS]; /* not every frame covers it all */
-    uint64_t choice;       /* counts the choices of tiles */
-    edx_tape *tape;        /* segments of all messages' counts */
-    frame_sums *frames;    /* ascending */
+    bool beside;                   /* the chosen ones are all beside the regions */
+    bool cut_off[REGIONS];         /* not every frame covers it all */
+    uint64_t choice;               /* counts the choices of tiles */
+    sorted run;                    /* counts that are taken together */
+    uint32_t kept[RUN_COUNTS + 1]; /* of those before each */
+    edx_tape *tape;                /* segments of all messages' counts */
+    frame_sums *frames;            /* ascending */
     size_t n_frames, frames_room;
     uint32_t regions;
     uint64_t *running;           /* [segments] all regions, the frames up to done */
@@ -118,9 +129,11 @@ static bool cut(edx_trend *t, const edx_trend_shape *s, bool bands)
         }
         t->table[c] = (uint8_t)found;
     }
-    t->kinds[OUTSIDE] = KINDS;
-    for (uint32_t i = 0; i < t->segments; i++)
-        t->kinds[i] = i == NOTHING ? OF_NO_LINE : t->segment[i].apart ? OF_CARBON : OF_LINES;
+    t->kinds[OUTSIDE] = KINDS * KIND_BITS;
+    for (uint32_t i = 0; i < t->segments; i++) {
+        kind k = i == NOTHING ? OF_NO_LINE : t->segment[i].apart ? OF_CARBON : OF_LINES;
+        t->kinds[i] = (uint8_t)(k * KIND_BITS);
+    }
     return true;
 }
 
@@ -324,61 +337,114 @@ static uint32_t is_kept(uint8_t of)
     return (uint8_t)(of - 1) < OUTSIDE - 1;
 }
 
-/* A pixel's counts, sorted. */
-typedef struct sorted {
-    uint8_t kept[AT_ONCE]; /* segments of those that lie in one */
-    uint32_t n;
-    uint32_t kinds[KINDS + 1]; /* the last: outside */
-} sorted;
-
-/* Of n counts, AT_ONCE at most; without a branch, which chance would mislead. */
-static void sort(const edx_trend *t, const uint16_t *channels, uint32_t n, sorted *out)
+/* Of n counts, RUN_COUNTS at most; without a branch, which chance would mislead. Into
+ * run, and kept [n + 1]: how many of those before one. */
+static void sort(edx_trend *t, const uint16_t *channels, uint32_t n)
 {
-    memset(out->kinds, 0, sizeof out->kinds);
+    sorted *out = &t->run;
+
+    out->kinds = 0;
     out->n = 0;
     for (uint32_t i = 0; i < n; i++) {
         uint8_t s = t->table[channels[i]];
-        out->kinds[t->kinds[s]]++;
+        t->kept[i] = out->n;
+        out->kinds += (uint64_t)1 << t->kinds[s];
         out->kept[out->n] = s;
         out->n += is_kept(s);
     }
+    t->kept[n] = out->n;
 }
 
-static void put(edx_trend *t, frame_sums *f, uint32_t pixel, const sorted *one, uint32_t times)
+static void add_kinds(const edx_trend *t, frame_sums *f, uint32_t pixel, uint64_t kinds,
+                      uint32_t times)
 {
     uint32_t *tile = f->counts + counters(t) + (size_t)t->tile[pixel] * KINDS;
-    uint32_t label = t->label[pixel];
 
     for (uint32_t k = 0; k < KINDS; k++)
-        tile[k] += one->kinds[k] * times;
-    for (uint32_t i = 0; label > 0 && i < one->n; i++)
-        f->counts[(size_t)(label - 1) * t->segments + one->kept[i]] += times;
-    for (uint32_t i = 0; one->n > 0 && i < times; i++)
-        edx_tape_put_all(t->tape, pixel, one->kept, one->n);
+        tile[k] += (uint32_t)(kinds >> (k * KIND_BITS) & ((1U << KIND_BITS) - 1)) * times;
+}
+
+/* Kept counts first .. end - 1 of a pixel. */
+static void add_kept(const edx_trend *t, frame_sums *f, uint32_t pixel, uint32_t first,
+                     uint32_t end, uint32_t times)
+{
+    uint32_t label = t->label[pixel];
+
+    for (uint32_t i = first; label > 0 && i < end; i++)
+        f->counts[(size_t)(label - 1) * t->segments + t->run.kept[i]] += times;
 }
 
 /* What lies in a segment is kept once for every count. */
 static void take(edx_trend *t, frame_sums *f, uint32_t pixel, const edx_events *events, uint32_t at,
                  uint32_t end)
 {
-    uint32_t most = events->weights != NULL ? 1 : AT_ONCE, n;
-    sorted one;
+    uint32_t most = events->weights != NULL ? 1 : RUN_COUNTS, n;
 
     for (; at < end; at += n) {
         n = end - at < most ? end - at : most;
-        sort(t, events->channels + at, n, &one);
-        put(t, f, pixel, &one, events->weights != NULL ? events->weights[at] : 1);
+        uint32_t times = events->weights != NULL ? events->weights[at] : 1;
+        sort(t, events->channels + at, n);
+        add_kinds(t, f, pixel, t->run.kinds, times);
+        add_kept(t, f, pixel, 0, t->run.n, times);
+        for (uint32_t i = 0; t->run.n > 0 && i < times; i++)
+            edx_tape_put_all(t->tape, pixel, t->run.kept, t->run.n);
     }
 }
 
+/* Pixels p .. end - 1 of the events, in one tile, of RUN_COUNTS counts at most and no weights. */
+static void take_run(edx_trend *t, frame_sums *f, uint32_t first, const edx_events *events,
+                     uint32_t p, uint32_t end)
+{
+    const uint32_t at = events->offsets[p];
+    uint32_t ends[RUN];
+
+    sort(t, events->channels + at, events->offsets[end] - at);
+    add_kinds(t, f, first + p, t->run.kinds, 1);
+    for (uint32_t i = p; i < end; i++) {
+        ends[i - p] = t->kept[events->offsets[i + 1] - at];
+        add_kept(t, f, first + i, t->kept[events->offsets[i] - at], ends[i - p], 1);
+    }
+    edx_tape_put_run(t->tape, first + p, end - p, t->run.kept, ends);
+}
+
+/* End of the run that begins at pixel p; p where its counts alone are too many. */
+static uint32_t end_of_run(const edx_trend *t, uint32_t first, const edx_events *events, uint32_t p)
+{
+    uint32_t end = p, most = events->pixels - p < RUN ? events->pixels : p + RUN;
+
+    while (end < most && t->tile[first + end] == t->tile[first + p] &&
+           events->offsets[end + 1] - events->offsets[p] <= RUN_COUNTS)
+        end++;
+    return end;
+}
+
+/* Weighted counts, and those that leave most pixels empty, go pixel by pixel. */
+static void take_all(edx_trend *t, frame_sums *f, uint32_t first, const edx_events *events)
+{
+    const uint32_t *offsets = events->offsets;
+    bool one_by_one =
+        events->weights != NULL || offsets[events->pixels] - offsets[0] < events->pixels;
+
+    for (uint32_t p = 0, end; p < events->pixels; p = end) {
+        end = one_by_one ? p : end_of_run(t, first, events, p);
+        if (end > p) {
+            take_run(t, f, first, events, p, end);
+        } else {
+            take(t, f, first + p, events, offsets[p], offsets[p + 1]);
+            end = p + 1;
+        }
+    }
+}
+
+/* How many are kept at most. */
 static size_t entries_of(const edx_trend *t, const edx_events *events)
 {
     size_t sum = 0;
 
-    for (uint32_t i = events->offsets[0]; i < events->offsets[events->pixels]; i++) {
-        uint32_t weight = events->weights != NULL ? events->weights[i] : 1;
-        sum += (size_t)is_kept(t->table[events->channels[i]]) * weight;
-    }
+    if (events->weights == NULL)
+        return events->offsets[events->pixels] - events->offsets[0];
+    for (uint32_t i = events->offsets[0]; i < events->offsets[events->pixels]; i++)
+        sum += (size_t)is_kept(t->table[events->channels[i]]) * events->weights[i];
     return sum;
 }
 
@@ -399,8 +465,7 @@ edx_status edx_trend_add(edx_trend *trend, uint64_t frame, uint32_t row, const e
     edx_status status = edx_tape_begin(t->tape, frame, row * t->cols, events->pixels, kept, err);
     if (status != EDX_OK)
         return status;
-    for (uint32_t p = 0; p < events->pixels; p++)
-        take(t, f, row * t->cols + p, events, events->offsets[p], events->offsets[p + 1]);
+    take_all(t, f, row * t->cols, events);
     edx_tape_end(t->tape);
     return EDX_OK;
 }

@@ -13,6 +13,7 @@
 #include "analysis/damage.h"
 #include "analysis/forecast.h"
 #include "analysis/pending.h"
+#include "analysis/tape.h"
 #include "analysis/trend.h"
 #include "instrument/random.h"
 
@@ -262,6 +263,187 @@ static void test_regions_count_anew(void **state)
     edx_trend_free(&early);
 }
 
+/* ---- many pixels ---- */
+
+enum { HIGH = 30, WIDE = 47, FIELD = HIGH * WIDE, MOST = 4000 };
+
+typedef struct message {
+    uint32_t offsets[FIELD + 1], weights[FIELD * 9 + MOST];
+    uint16_t channels[FIELD * 9 + MOST];
+    edx_events events;
+} message;
+
+/* Up to most - 1 counts in a pixel, and once very many. */
+static void fill(message *m, edx_random *random, uint32_t most)
+{
+    uint32_t n = 0, crowd = edx_random_below(random, FIELD);
+
+    for (uint32_t p = 0; p < FIELD; p++) {
+        m->offsets[p] = n;
+        uint32_t here = p == crowd ? MOST : edx_random_below(random, most);
+        for (uint32_t i = 0; i < here; i++) {
+            m->weights[n] = 1;
+            uint32_t line = 1 + 4 * edx_random_below(random, 2), any = edx_random_below(random, 16);
+            m->channels[n++] = (uint16_t)(any < CHANNELS ? any : line);
+        }
+    }
+    m->offsets[FIELD] = n;
+    m->events = (edx_events){FIELD, m->offsets, m->channels, NULL};
+}
+
+static edx_trend *open_field(void)
+{
+    edx_trend_shape field = shape;
+    edx_trend *trend = NULL;
+    edx_error err;
+
+    field.rows = HIGH;
+    field.cols = WIDE;
+    assert_int_equal(edx_trend_new(&field, &trend, &err), EDX_OK);
+    return trend;
+}
+
+static void set_labels(edx_trend *trend, uint32_t shift, const uint32_t *owner)
+{
+    uint32_t moved[FIELD];
+    edx_error err;
+
+    for (uint32_t p = 0; p < FIELD; p++)
+        moved[p] = owner[(p + shift) % FIELD];
+    assert_int_equal(edx_trend_regions(trend, moved, 40, &err), EDX_OK);
+}
+
+static void assert_same_trend(edx_trend *one, edx_trend *other)
+{
+    const edx_line lines[2] = {{.k = 1.5}, {.k = 1}};
+    edx_trend_state a, b;
+    edx_error err;
+
+    assert_int_equal(edx_trend_update(one, lines, 1, 0, NULL, 0, &a, &err), EDX_OK);
+    assert_int_equal(edx_trend_update(other, lines, 1, 0, NULL, 0, &b, &err), EDX_OK);
+    assert_int_equal(a.frames, b.frames);
+    for (size_t i = 0; i < 2 * a.frames; i++) {
+        assert_near(a.composition[i], b.composition[i], 0);
+        assert_near(a.sigma[i], b.sigma[i], 0);
+    }
+    assert_near(a.damage.z, b.damage.z, 0);
+    assert_near(a.contamination.z, b.contamination.z, 0);
+}
+
+/* Counts come one by one or with weights, which another way takes: both say the same, and both
+ * find them again when the regions move. */
+static void test_every_way_of_counting_gives_the_same(void **state)
+{
+    static message m;
+    uint32_t owner[FIELD];
+    edx_random random;
+    edx_error err;
+
+    (void)state;
+    edx_random_seed(&random, seed_of_run(), 7);
+    for (uint32_t turn = 0; turn < 6; turn++) {
+        edx_trend *counted = open_field(), *weighed = open_field();
+        for (uint32_t p = 0; p < FIELD; p++)
+            owner[p] = p / WIDE > 9 && p % WIDE > 20 ? 1 + edx_random_below(&random, 34) : 0;
+        for (uint64_t t = 0; t < 8; t++) {
+            fill(&m, &random, turn % 2 == 0 ? 10 : 2);
+            assert_int_equal(edx_trend_add(counted, t, 0, &m.events, &err), EDX_OK);
+            m.events.weights = m.weights;
+            assert_int_equal(edx_trend_add(weighed, t, 0, &m.events, &err), EDX_OK);
+        }
+        assert_same_trend(counted, weighed);
+        for (uint32_t shift = 0; shift < 3; shift++) {
+            set_labels(counted, 200 * shift, owner);
+            set_labels(weighed, 200 * shift, owner);
+            assert_same_trend(counted, weighed);
+        }
+        edx_trend_free(&counted);
+        edx_trend_free(&weighed);
+    }
+}
+
+typedef struct heard {
+    uint32_t pixels[FIELD * 9], n;
+    uint8_t symbols[FIELD * 9];
+} heard;
+
+static void hear(void *context, uint32_t pixel, uint8_t symbol)
+{
+    heard *h = context;
+
+    h->pixels[h->n] = pixel;
+    h->symbols[h->n++] = symbol;
+}
+
+/* Pixels of a message from first on, in runs or one by one as chance will; put is what was. */
+static void put_some(edx_tape *tape, edx_random *random, uint32_t first, uint32_t most, heard *put)
+{
+    put->n = 0;
+    for (uint32_t p = 0, n; p < FIELD; p += n) {
+        uint8_t symbols[50 * 9 + EDX_TAPE_SLACK];
+        uint32_t ends[50], end = 0;
+        bool alone = edx_random_below(random, 3) == 0;
+        n = alone ? 1 : 1 + edx_random_below(random, 50);
+        n = n < FIELD - p ? n : FIELD - p;
+        for (uint32_t i = 0; i < n; i++) {
+            for (uint32_t k = edx_random_below(random, most); k > 0; k--) {
+                symbols[end++] = (uint8_t)(1 + edx_random_below(random, EDX_TAPE_SYMBOLS));
+                hear(put, first + p + i, symbols[end - 1]);
+            }
+            ends[i] = end;
+        }
+        if (alone)
+            edx_tape_put_all(tape, first + p, symbols, end);
+        else
+            edx_tape_put_run(tape, first + p, n, symbols, ends);
+    }
+}
+
+static void assert_heard(const edx_tape *tape, size_t index, const heard *put, uint32_t first,
+                         uint32_t end)
+{
+    static heard got;
+    uint32_t at = 0, n = 0;
+
+    got.n = 0;
+    edx_tape_visit_some(tape, index, first, end, hear, &got);
+    while (at < put->n && put->pixels[at] < first)
+        at++;
+    while (at + n < put->n && put->pixels[at + n] < end)
+        n++;
+    assert_int_equal(got.n, n);
+    if (n > 0) {
+        assert_memory_equal(got.pixels, put->pixels + at, n * sizeof *got.pixels);
+        assert_memory_equal(got.symbols, put->symbols + at, n);
+    }
+}
+
+static void test_a_tape_gives_back_what_it_got(void **state)
+{
+    static heard put;
+    edx_tape *tape = NULL;
+    edx_random random;
+    edx_error err;
+
+    (void)state;
+    edx_random_seed(&random, seed_of_run(), 8);
+    assert_int_equal(edx_tape_new(&tape, &err), EDX_OK);
+    for (uint32_t turn = 0; turn < 60; turn++) {
+        uint32_t first = edx_random_below(&random, 1000), most = 1 + turn % 9;
+        assert_int_equal(edx_tape_begin(tape, turn, first, FIELD, (size_t)FIELD * 9, &err), EDX_OK);
+        put_some(tape, &random, first, most, &put);
+        edx_tape_end(tape);
+        assert_heard(tape, turn, &put, 0, UINT32_MAX);
+        for (uint32_t i = 0; i < 20; i++) {
+            uint32_t from = first + edx_random_below(&random, FIELD);
+            assert_heard(tape, turn, &put, from, from + edx_random_below(&random, 300));
+        }
+    }
+    edx_tape_free(&tape);
+}
+
+/* ---- what changes ---- */
+
 /* A run in the field of six pixels: line 0 and line 1 in pixel 2, film everywhere. */
 static void simulate(edx_trend *trend, edx_random *random, double loss, double ablation,
                      double carbon)
@@ -455,6 +637,8 @@ int main(void)
         cmocka_unit_test(test_a_count_costs_no_memory),
         cmocka_unit_test(test_composition_is_of_all_frames_so_far),
         cmocka_unit_test(test_regions_count_anew),
+        cmocka_unit_test(test_every_way_of_counting_gives_the_same),
+        cmocka_unit_test(test_a_tape_gives_back_what_it_got),
         cmocka_unit_test(test_causes_are_told_apart),
         cmocka_unit_test(test_frames_can_be_left_out),
         cmocka_unit_test(test_what_leaves_the_field_is_not_lost),
