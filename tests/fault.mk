@@ -7,6 +7,11 @@ tests_edxd_fault_LDFLAGS = $(AM_LDFLAGS) -Wl,--wrap=pwritev,--wrap=pwrite,--wrap
 	-Wl,--wrap=fsync,--wrap=mkdirat,--wrap=clock_gettime
 tests_edxd_fault_LDADD   = $(EDX_DAEMON)
 
+check_PROGRAMS += tests/crowd
+tests_crowd_SOURCES  = tests/crowd.c
+tests_crowd_CPPFLAGS = $(AM_CPPFLAGS) $(ZMQ_CFLAGS)
+tests_crowd_LDADD    = $(ZMQ_LIBS)
+
 FAULT_TESTS = tests/fault_disk.py tests/fault_load.py tests/soak.py
 TESTS      += $(FAULT_TESTS)
 EXTRA_DIST += $(FAULT_TESTS)
