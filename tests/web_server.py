@@ -608,7 +608,8 @@ class Simulated(unittest.TestCase):
             alone, crowd = self.latency(0), self.latency(20)
             factor = others.factor()
         print(f"latency of edxd, alone: {alone}; twenty browsers: {crowd}", flush=True)
-        self.assertLess(crowd["p50"], (2 * alone["p50"] + 50 * SLOW) * factor)
+        if not sanitized():  # under a sanitizer frames pile up, and the pile is what takes long
+            self.assertLess(crowd["p50"], (2 * alone["p50"] + 50) * factor)
 
 
 # ---- the program ----
