@@ -137,8 +137,8 @@ int main(int argc, char **argv)
         fputs("usage: crowd ENDPOINT READERS DEAF\n", stderr);
         return 2;
     }
-    c.readers = atoi(argv[2]);
-    c.all = c.readers + atoi(argv[3]);
+    c.readers = (int)strtol(argv[2], NULL, 10);
+    c.all = c.readers + (int)strtol(argv[3], NULL, 10);
     if (c.readers < 1 || c.all < c.readers || !come(&c, argv[1])) {
         fprintf(stderr, "crowd: cannot come: %s\n", zmq_strerror(zmq_errno()));
         code = EXIT_FAILURE;
