@@ -205,14 +205,14 @@ def angle(spectra, factors, channels, k):
 
 def components(build, table, side):
     """One more frame's principal components against HyperSpy's of the same sum."""
-    table.line(f"principal components, {side} x {side}, {CHANNELS} channels, frame 200 of agau-8nm")
+    table.line(f"principal components, {side} x {side}, {CHANNELS} channels, frame 100 of agau-8nm")
     program, data = os.path.join(build, "bench/components"), {}
     with tempfile.TemporaryDirectory(prefix="edx-bench-") as folder:
         rec, *files = (os.path.join(folder, name) for name in ("rec.edxr", "cube", "spectra"))
         subprocess.run([os.path.join(build, "edxsim"), "-q", "--scene", "agau-8nm", "--seed", "3",
-                        "--size", str(side), "--frames", "200", "-o", rec], check=True)  # fmt: skip
+                        "--size", str(side), "--frames", "100", "-o", rec], check=True)  # fmt: skip
         for threads in (1, 2):
-            done = subprocess.run([program, rec, str(threads), "4", "200", *files],
+            done = subprocess.run([program, rec, str(threads), "4", "100", *files],
                                   stdout=subprocess.PIPE, check=True)  # fmt: skip
             data[threads] = json.loads(done.stdout)
         cube = np.fromfile(files[0], "<u2").reshape(side, side, CHANNELS)
@@ -245,7 +245,7 @@ def components(build, table, side):
                       asked.get(side))  # fmt: skip
     d = data[2]
     table.line(f"  {k} significant, angle to HyperSpy's {off:.1e}; {d['counts'] / side**2:.0f} counts and "
-               f"{d['slots'] / side**2:.0f} slots a pixel, {d['passes']:.1f} passes a frame; frame 200 / "
+               f"{d['slots'] / side**2:.0f} slots a pixel, {d['passes']:.1f} passes a frame; frame 100 / "
                f"frame 10: {d['pca_ms'][1] / d['pca_10_ms'][1]:.2f}")  # fmt: skip
     table.data[f"components_{side}"] = data
 

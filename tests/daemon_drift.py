@@ -128,7 +128,7 @@ class Simulated(Offline):
                                       cube(os.path.join(b, "cube.hspy")))
 
     def test_what_rests_stays(self):
-        rec = self.simulate("--size", 40, "--dose", 0.3)
+        rec = self.simulate("--size", 40, "--dose", 0.15)
         a, b = (os.path.join(self.offline(m, rec, args=("-s", f"analysis.drift={m}")), self.acq)
                 for m in ("integer", "none"))
         self.assert_same_bytes(os.path.join(a, "cube.hspy"), os.path.join(b, "cube.hspy"))

@@ -192,7 +192,7 @@ static void test_follows_counts(void **state)
  * and stays too. */
 static void test_rests(void **state)
 {
-    static const double doses[] = {0.1, 0.3, 1};
+    static const double doses[] = {0.05, 0.15, 0.5};
     (void)state;
     for (seed = 1; seed <= seeds(); seed++)
         for (size_t s = 0; s < edx_scenes_count(); s++)
@@ -226,7 +226,7 @@ static void test_weak_frame(void **state)
     open_run(&r, "agau-8nm", 1, 0.4, 0.1, 0, 24, false);
     edx_random_seed(&random, 5, 5);
     for (uint32_t p = 0; p < 64 * 64; p++)
-        offsets[p + 1] = offsets[p] + (uint32_t)edx_random_poisson(&random, 2.5);
+        offsets[p + 1] = offsets[p] + (uint32_t)edx_random_poisson(&random, 5);
     const edx_events noise = {.pixels = 64 * 64, .offsets = offsets, .channels = channels};
     for (int pass = 0; pass < 2; pass++) {
         if (pass == 1)

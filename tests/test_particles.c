@@ -960,7 +960,7 @@ static void places_and_sizes_are_true(void **state)
     }
 }
 
-/* In the first frames at a twentieth of the dose there is one particle, or none yet. */
+/* In the first frames at a fortieth of the dose there is one particle, or none yet. */
 static void few_counts_make_no_crowd(void **state)
 {
     static const char *const names[] = {"agau-8nm", "agau-4nm", "agau-10nm", "film-3"};
@@ -970,7 +970,7 @@ static void few_counts_make_no_crowd(void **state)
         for (uint64_t seed = 1; seed <= 3; seed++) {
             const edx_scenes_scene *scene = edx_scenes_find(names[i]);
             rig r;
-            rig_open(&r, scene, seed, 0.05);
+            rig_open(&r, scene, seed, 0.025);
             for (uint64_t f = 0; f < 15; f++) {
                 rig_add(&r, f);
                 uint32_t count = rig_detect(&r, false);

@@ -896,7 +896,7 @@ await test("edxsim, edxd and edxweb", async () => {
                 "--frames",
                 "60",
                 "--dose",
-                "4",
+                "2",
                 "--endpoint",
                 `ipc://${dir}/in`,
                 "--pattern",
