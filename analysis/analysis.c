@@ -237,7 +237,7 @@ edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err)
     memset(analysis->inside, 0, pixels * sizeof *analysis->inside);
     memset(analysis->live, 0, pixels * sizeof *analysis->live);
     memset(analysis->image, 0, pixels * sizeof *analysis->image);
-    analysis->frames = analysis->newest = 0;
+    analysis->frames = analysis->newest = analysis->decomposed = 0;
     analysis->real_s = 0;
     analysis->misplaced = analysis->added = false;
     return EDX_OK;
@@ -368,7 +368,8 @@ static edx_status describe(edx_analysis *a, bool fixed, edx_detail_input *out, e
                               .mean_exposure = mean_exposure(a),
                               .frames = a->frames,
                               .n_excluded = a->excluded.n,
-                              .fixed = fixed};
+                              .fixed = fixed,
+                              .pace = fixed ? NULL : a->pace};
     out->frame_s = out->mean_exposure > 0 ? a->real_s / out->mean_exposure : 0;
     edx_health_result(a->health, &chi2, &dof, &p, &out->outliers, &out->n_outliers);
     return edx_analysis_track(a, &out->n_drift, &out->drift_frame, &out->drift_nm, err);
@@ -385,11 +386,31 @@ edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, 
     edx_status status = describe(analysis, results->final, &input, err);
     if (status == EDX_OK)
         status = edx_detail_update(analysis->now->detail, &input, &results->detail, err);
+    analysis->decomposed = analysis->frames;
     results->detail.pca.head = results->detail.nmf.head = results->detail.particles.head =
         results->detail.trend.head = results->head;
     if (results->final)
         edx_analysis_show(analysis, results); /* denoised maps are these counts' */
     return status;
+}
+
+void edx_analysis_set_pace(edx_analysis *analysis, const edx_pace *pace)
+{
+    analysis->pace = pace;
+}
+
+bool edx_analysis_underway(const edx_analysis *analysis)
+{
+    return !analysis->sums_alone && edx_detail_underway(analysis->now->detail);
+}
+
+edx_analysis_ages edx_analysis_ages_of(const edx_analysis *analysis)
+{
+    const edx_analysis *a = analysis;
+    const edx_detail_ages detail = edx_detail_ages_of(a->now->detail);
+    if (a->sums_alone) /* nothing else is to follow */
+        return (edx_analysis_ages){a->frames, a->frames, a->frames, a->frames};
+    return (edx_analysis_ages){a->frames, a->decomposed, detail.heldout, detail.profiles};
 }
 
 /* ---- asking ---- */

@@ -102,6 +102,18 @@ edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_erro
  */
 edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err);
 
+/* What lets decompose leave for its next call where results are not final; the caller's (NULL:
+ * nothing). */
+void edx_analysis_set_pace(edx_analysis *analysis, const edx_pace *pace);
+/* Whether decompose left something. */
+bool edx_analysis_underway(const edx_analysis *analysis);
+/* Frames in the newest results: those that decompose brings up to date every time, and those that
+ * it makes anew when counts have grown (analysis/detail.h). */
+typedef struct edx_analysis_ages {
+    uint64_t sum, components, heldout, profiles;
+} edx_analysis_ages;
+edx_analysis_ages edx_analysis_ages_of(const edx_analysis *analysis);
+
 /* Memory of the sums, for one more message of so many events: the scene, the groups of frames and
  * the trend, with an eighth of room to grow and 24 bytes an event. */
 uint64_t edx_analysis_bytes(const edx_analysis *analysis, uint64_t more);

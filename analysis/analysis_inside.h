@@ -57,7 +57,9 @@ struct edx_analysis {
     uint64_t frames, newest;
     edx_drift *drift; /* NULL: not corrected */
     edx_shift *shift;
-    bool added; /* something is in the sums */
+    const edx_pace *pace; /* the caller's */
+    uint64_t decomposed;  /* frames in the components */
+    bool added;           /* something is in the sums */
     bool sums_alone;
     bool misplaced;
     struct {

@@ -113,12 +113,14 @@ static void fill(edx_components *c, uint32_t k, edx_pca_result *out)
 }
 
 edx_status edx_components_update(edx_components *c, const edx_sparse *sparse, bool fixed,
-                                 edx_pca_result *out, edx_error *err)
+                                 const edx_pace *pace, edx_pca_result *out, edx_error *err)
 {
     edx_status status = edx_pca_update(c->pca, edx_sparse_total(sparse), fixed, err);
 
-    if (status == EDX_OK && (fixed || edx_folds_due(c->folds, sparse)))
-        status = edx_folds_update(c->folds, edx_pca_scaled(c->pca), sparse, fixed, err);
+    if (status == EDX_OK && fixed)
+        status = edx_folds_update(c->folds, edx_pca_scaled(c->pca), sparse, true, err);
+    else if (status == EDX_OK)
+        status = edx_folds_follow(c->folds, edx_pca_scaled(c->pca), sparse, pace, err);
     if (status != EDX_OK)
         return status;
     uint32_t wanted = c->rank == EDX_AUTO ? automatic_rank(c) : c->rank;

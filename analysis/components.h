@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "analysis/folds.h"
+#include "analysis/pace.h"
 #include "analysis/pool.h"
 #include "analysis/sparse.h"
 #include "proto/result.h"
@@ -24,10 +25,11 @@ void edx_components_set_pool(edx_components *components, edx_pool *pool);
 
 /* Brings all fields of out but head up to date with the counts of sparse; from
  * a fixed start if fixed, sparse then being in fixed order (edx_sparse_sort).
- * out's arrays are valid until the next update. STATE without counts, NOMEM,
- * NUMERIC. */
+ * out's arrays are valid until the next update. Otherwise what folds say is
+ * brought up to date as pace (NULL: at once) has it. STATE without counts,
+ * NOMEM, NUMERIC. */
 edx_status edx_components_update(edx_components *components, const edx_sparse *sparse, bool fixed,
-                                 edx_pca_result *out, edx_error *err);
+                                 const edx_pace *pace, edx_pca_result *out, edx_error *err);
 
 /* The first k components of the last update, as edx_pca_vectors gives them;
  * max_rank at most are written. */

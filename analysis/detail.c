@@ -29,13 +29,16 @@ struct edx_detail {
     edx_survey *survey;         /* NULL: there are no energies to model */
     edx_portraits *portraits;
     edx_watch *watch;
-    double *windows;      /* [n, E] */
-    float *first_spectra; /* [most components, E] that factors start from */
-    float *nmf_maps;      /* [most components, rows, cols] */
-    double *share;        /* [most components, n] */
-    bool *particle;       /* [most components] */
-    uint64_t judged;      /* counts at the last verdict */
-    uint32_t n_judged;    /* particles then */
+    double *windows;             /* [n, E] */
+    float *first_spectra;        /* [most components, E] that factors start from */
+    float *nmf_maps;             /* [most components, rows, cols] */
+    double *share;               /* [most components, n] */
+    bool *particle;              /* [most components] */
+    uint64_t judged;             /* counts when the last verdict was due */
+    uint32_t n_judged;           /* particles then */
+    bool owed;                   /* … and it was not passed yet */
+    bool heldout_due;            /* what is held out has not been asked to its end */
+    edx_detail_ages asked, ages; /* of what is under way; of what is there */
 };
 
 /* ---- life ---- */
@@ -225,12 +228,32 @@ void edx_detail_add(edx_detail *detail, uint64_t frame, uint32_t row, const edx_
 
 /* ---- components ---- */
 
+static bool never(void *context)
+{
+    (void)context;
+    return false;
+}
+
+static const edx_pace later = {NULL, never, NULL};
+
 static edx_status find_components(edx_detail *d, const edx_detail_input *in, edx_pca_result *out,
                                   edx_error *err)
 {
     edx_sparse *counts = edx_grouped_pixels(d->grouped);
 
-    return edx_components_update(d->components, counts, in->fixed, out, err);
+    const edx_folds *folds = edx_components_folds(d->components);
+    const edx_pace *pace = in->pace;
+    uint64_t rounds = edx_folds_rounds(folds);
+
+    if (in->fixed || (!edx_folds_underway(folds) && edx_folds_due(folds, counts)))
+        d->asked.heldout = in->frames;
+    if (d->owed && !edx_folds_underway(folds) && pace != NULL)
+        pace = &later; /* one round after the other, or a verdict might never come */
+    edx_status status = edx_components_update(d->components, counts, in->fixed, pace, out, err);
+    if (edx_folds_rounds(folds) != rounds)
+        d->ages.heldout = d->asked.heldout;
+    d->heldout_due = edx_folds_underway(folds) || edx_folds_due(folds, counts);
+    return status;
 }
 
 /* How many factors: as many as principal components predict frames best. */
@@ -368,6 +391,35 @@ static edx_portraits_input sitters_of(edx_detail *d, const edx_detail_input *in,
         .fixed = in->fixed};
 }
 
+/* Whether all groups are asked now: they are once factors without each are there. */
+static edx_status prepare_verdict(edx_detail *d, const edx_detail_input *in, bool *now,
+                                  edx_error *err)
+{
+    bool waits = false;
+    edx_status status = EDX_OK;
+
+    if ((!d->owed || in->fixed) && verdict_due(d, in)) {
+        d->owed = true;
+        d->asked.profiles = in->frames;
+        if (d->replicates != NULL)
+            edx_replicates_begin(d->replicates);
+    }
+    if (d->owed && d->replicates != NULL && d->n >= 2 && d->n_judged > 0) {
+        status = edx_replicates_update(d->replicates, edx_grouped_pixels(d->grouped), d->nmf,
+                                       in->fixed, in->pace, err);
+        waits = edx_replicates_underway(d->replicates);
+    }
+    *now = status == EDX_OK && d->owed && !waits && edx_pace_begin(in->pace);
+    return status;
+}
+
+static void pass_verdict(edx_detail *d, const edx_detail_input *in)
+{
+    edx_pace_end(in->pace);
+    d->owed = false;
+    d->ages.profiles = d->asked.profiles;
+}
+
 static edx_status find_particles(edx_detail *d, const edx_detail_input *in, edx_detail_results *out,
                                  edx_error *err)
 {
@@ -378,12 +430,11 @@ static edx_status find_particles(edx_detail *d, const edx_detail_input *in, edx_
         return status;
     if (d->nmf != NULL)
         mark_factors(d, in);
-    sitters.verdict = verdict_due(d, in);
-    if (sitters.verdict && d->replicates != NULL && d->n >= 2 && d->n_judged > 0)
-        status = edx_replicates_update(d->replicates, edx_grouped_pixels(d->grouped), d->nmf,
-                                       in->fixed, err);
+    status = prepare_verdict(d, in, &sitters.verdict, err);
     if (status == EDX_OK)
         status = edx_portraits_update(d->portraits, &sitters, &out->particles, err);
+    if (sitters.verdict)
+        pass_verdict(d, in);
     out->has_particles = status == EDX_OK;
     return status;
 }
@@ -437,6 +488,16 @@ edx_survey *edx_detail_survey(edx_detail *detail)
 const edx_scene *edx_detail_counts(const edx_detail *detail)
 {
     return edx_sparse_total(edx_grouped_pixels(detail->grouped));
+}
+
+edx_detail_ages edx_detail_ages_of(const edx_detail *detail)
+{
+    return detail->ages;
+}
+
+bool edx_detail_underway(const edx_detail *detail)
+{
+    return detail->owed || detail->heldout_due;
 }
 
 uint64_t edx_detail_bytes(const edx_detail *detail, uint64_t more)

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "analysis/lines.h"
+#include "analysis/pace.h"
 #include "analysis/pool.h"
 #include "analysis/scene.h"
 #include "analysis/survey.h"
@@ -63,6 +64,7 @@ typedef struct edx_detail_input {
     double frame_s;       /* how long one takes */
     uint64_t frames;      /* complete ones */
     bool fixed;           /* from a fixed start, in fixed order */
+    const edx_pace *pace; /* of what takes every group of frames; NULL, or fixed: at once */
 } edx_detail_input;
 
 /* What it finds; heads are the caller's to fill, arrays are valid until the next call. */
@@ -79,6 +81,15 @@ typedef struct edx_detail_results {
  * error. */
 edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
                              edx_detail_results *out, edx_error *err);
+
+/* Frames that there were when counts were last asked by groups: for what is held out, and for
+ * verdicts, denoised maps and profiles by components. */
+typedef struct edx_detail_ages {
+    uint64_t heldout, profiles;
+} edx_detail_ages;
+edx_detail_ages edx_detail_ages_of(const edx_detail *detail);
+/* Whether that is due and pace left something of it for the next update. */
+bool edx_detail_underway(const edx_detail *detail);
 
 /* Denoised fraction and sigma [n, analysis pixels]; NaN where there is none. */
 const float *edx_detail_fraction(const edx_detail *detail);

@@ -21,9 +21,14 @@ struct edx_folds {
     start products;         /* between folds */
     double *theta;          /* [width] */
     double *error;          /* [m] */
-    double *noise_free;     /* [m] */
-    uint64_t counts;        /* at the last update */
-    uint32_t full;          /* folds that had counts then */
+    double *coming;         /* [m] error of the round under way, less squares */
+    double squares;         /* of its folds so far */
+    uint32_t next;          /* fold of it, after the last their products */
+    bool underway;
+    uint64_t rounds;    /* that came to their end */
+    double *noise_free; /* [m] */
+    uint64_t counts;    /* at the last update */
+    uint32_t full;      /* folds that had counts then */
 };
 
 /* What one search works on. */
@@ -48,9 +53,10 @@ static bool allocate(edx_folds *f)
     f->products.v = calloc(cells, sizeof(double));
     f->theta = calloc(f->width, sizeof *f->theta);
     f->error = calloc(f->m, sizeof *f->error);
+    f->coming = calloc(f->m, sizeof *f->coming);
     f->noise_free = calloc(f->m, sizeof *f->noise_free);
     return got && f->products.v != NULL && f->theta != NULL && f->error != NULL &&
-           f->noise_free != NULL;
+           f->coming != NULL && f->noise_free != NULL;
 }
 
 static void forget(edx_folds *f)
@@ -92,6 +98,7 @@ void edx_folds_free(edx_folds **folds)
     free(f->products.v);
     free(f->theta);
     free(f->error);
+    free(f->coming);
     free(f->noise_free);
     free(f);
 }
@@ -189,7 +196,7 @@ static void add_errors(const job *j, const edx_scene *fold, const double *v, dou
         if (k % EDX_PASS == 0)
             edx_scaled_overlap(j->scaled, j->terms, fold, f->width, k, v, square, product);
         sum += ratio * (ratio * square[k % EDX_PASS] - 2 * product[k % EDX_PASS]);
-        f->error[k] += sum;
+        f->coming[k] += sum;
     }
 }
 
@@ -207,22 +214,11 @@ static edx_status hold_out(edx_folds *f, edx_scaled *scaled, const edx_sparse *s
     return status;
 }
 
-static edx_status find_errors(edx_folds *f, edx_scaled *scaled, const edx_sparse *sparse,
-                              bool fixed, edx_error *err)
+static edx_status find_error(edx_folds *f, edx_scaled *scaled, const edx_sparse *sparse,
+                             uint32_t fold, bool fixed, edx_error *err)
 {
-    double squares = 0;
-    edx_status status = EDX_OK;
-
-    memset(f->error, 0, sizeof *f->error * f->m);
-    for (uint32_t i = 0; status == EDX_OK && i < folds_of(sparse); i++) {
-        if (!has_counts(sparse, i))
-            continue;
-        squares += edx_scaled_square(scaled, edx_sparse_fold(sparse, i));
-        status = hold_out(f, scaled, sparse, i, fixed, err);
-    }
-    for (uint32_t k = 0; k < f->m; k++)
-        f->error[k] = 1 + f->error[k] / squares;
-    return status;
+    f->squares += edx_scaled_square(scaled, edx_sparse_fold(sparse, fold));
+    return hold_out(f, scaled, sparse, fold, fixed, err);
 }
 
 /* ---- noise-free eigenvalues ---- */
@@ -265,21 +261,85 @@ static edx_status find_noise_free(edx_folds *f, edx_scaled *scaled, const edx_sp
 
 /* ---- all ---- */
 
-edx_status edx_folds_update(edx_folds *folds, edx_scaled *scaled, const edx_sparse *sparse,
-                            bool fixed, edx_error *err)
+static void begin_round(edx_folds *f, const edx_sparse *sparse)
+{
+    f->full = full_folds(sparse);
+    f->counts = edx_scene_counts(edx_sparse_total(sparse));
+    f->squares = 0;
+    f->next = 0;
+    f->underway = true;
+    memset(f->coming, 0, sizeof *f->coming * f->m);
+}
+
+/* The last piece, whose errors are those of all folds then. */
+static edx_status end_round(edx_folds *f, edx_scaled *scaled, const edx_sparse *sparse, bool fixed,
+                            edx_error *err)
+{
+    f->underway = false;
+    for (uint32_t k = 0; k < f->m; k++)
+        f->error[k] = 1 + f->coming[k] / f->squares;
+    return find_noise_free(f, scaled, sparse, fixed, err);
+}
+
+/* The next fold, or the products. */
+static edx_status take_piece(edx_folds *f, edx_scaled *scaled, const edx_sparse *sparse, bool fixed,
+                             edx_error *err)
+{
+    const uint32_t n = folds_of(sparse);
+
+    while (f->next < n && !has_counts(sparse, f->next))
+        f->next++;
+    if (f->next < n)
+        return find_error(f, scaled, sparse, f->next++, fixed, err);
+    return end_round(f, scaled, sparse, fixed, err);
+}
+
+/* A fold's error and its sum of squares are of the same counts and the same scaling, and it is
+ * predicted by counts without it: so each is what the round asks for, whatever came between two of
+ * them. The round's errors are their mean, in which a later fold weighs a little more or less. A
+ * piece has begun. */
+static edx_status go_on(edx_folds *f, edx_scaled *scaled, const edx_sparse *sparse, bool fixed,
+                        const edx_pace *pace, edx_error *err)
 {
     edx_status status = EDX_OK;
 
-    folds->full = full_folds(sparse);
-    folds->counts = edx_scene_counts(edx_sparse_total(sparse));
-    if (folds->full >= 2) {
-        status = find_errors(folds, scaled, sparse, fixed, err);
-        if (status == EDX_OK)
-            status = find_noise_free(folds, scaled, sparse, fixed, err);
-    }
-    if (folds->full < 2 || status != EDX_OK)
-        forget(folds);
+    do {
+        if (f->full >= 2)
+            status = take_piece(f, scaled, sparse, fixed, err);
+        f->underway = f->underway && f->full >= 2 && status == EDX_OK;
+        f->rounds += !f->underway;
+        edx_pace_end(pace);
+    } while (f->underway && edx_pace_begin(pace));
+    if (f->full < 2 || status != EDX_OK)
+        forget(f);
     return status;
+}
+
+edx_status edx_folds_update(edx_folds *folds, edx_scaled *scaled, const edx_sparse *sparse,
+                            bool fixed, edx_error *err)
+{
+    begin_round(folds, sparse);
+    return go_on(folds, scaled, sparse, fixed, NULL, err);
+}
+
+edx_status edx_folds_follow(edx_folds *folds, edx_scaled *scaled, const edx_sparse *sparse,
+                            const edx_pace *pace, edx_error *err)
+{
+    if ((!folds->underway && !edx_folds_due(folds, sparse)) || !edx_pace_begin(pace))
+        return EDX_OK;
+    if (!folds->underway)
+        begin_round(folds, sparse);
+    return go_on(folds, scaled, sparse, false, pace, err);
+}
+
+uint64_t edx_folds_rounds(const edx_folds *folds)
+{
+    return folds->rounds;
+}
+
+bool edx_folds_underway(const edx_folds *folds)
+{
+    return folds->underway;
 }
 
 const double *edx_folds_error(const edx_folds *folds)

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "analysis/pace.h"
 #include "analysis/scaled.h"
 #include "analysis/sparse.h"
 #include "proto/status.h"
@@ -27,6 +28,13 @@ bool edx_folds_due(const edx_folds *folds, const edx_sparse *sparse);
  * and without memory of what was, if fixed. NUMERIC. */
 edx_status edx_folds_update(edx_folds *folds, edx_scaled *scaled, const edx_sparse *sparse,
                             bool fixed, edx_error *err);
+/* The same where it is due, a fold after the other as pace (NULL: all) has it, each of the counts
+ * as they are then, as scaled is by then. A round that began goes on; until it is whole the last
+ * one stands, but for the vectors. NUMERIC. */
+edx_status edx_folds_follow(edx_folds *folds, edx_scaled *scaled, const edx_sparse *sparse,
+                            const edx_pace *pace, edx_error *err);
+bool edx_folds_underway(const edx_folds *folds);   /* a round is not whole */
+uint64_t edx_folds_rounds(const edx_folds *folds); /* that came to their end */
 
 /* Of the last update; NaN while fewer than two folds have counts. */
 /* [m] squared error of ranks 1 to m, relative to the sum of squares of all folds. */

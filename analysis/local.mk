@@ -74,6 +74,7 @@ libedxanalysis_la_SOURCES  = \
 	analysis/numeric.h \
 	analysis/overlap.c \
 	analysis/overlap.h \
+	analysis/pace.h \
 	analysis/particles.c \
 	analysis/particles.h \
 	analysis/patch.c \

@@ -10,6 +10,8 @@ struct edx_replicates {
     edx_pool *pool;
     edx_nmf *without[EDX_FOLDS];
     bool found[EDX_FOLDS];
+    uint32_t next;   /* group to be brought up to date */
+    uint32_t k;      /* factors of the groups before it */
     edx_scene *rest; /* all counts but a group's */
     uint32_t *dense; /* [channels] a pixel */
     uint16_t *seen;  /* [channels] where it has counts */
@@ -156,19 +158,35 @@ static edx_status update_group(edx_replicates *r, const edx_sparse *counts, uint
     return status;
 }
 
+void edx_replicates_begin(edx_replicates *replicates)
+{
+    replicates->next = 0;
+}
+
 edx_status edx_replicates_update(edx_replicates *replicates, const edx_sparse *counts,
-                                 const edx_nmf *all, bool fixed, edx_error *err)
+                                 const edx_nmf *all, bool fixed, const edx_pace *pace,
+                                 edx_error *err)
 {
     edx_replicates *r = replicates;
     edx_status status = EDX_OK;
 
-    for (uint32_t g = 0; g < r->groups && status == EDX_OK; g++) {
-        const edx_scene *group = edx_sparse_fold(counts, g);
-        r->found[g] = false;
+    if (r->k != edx_nmf_rank(all))
+        r->next = 0; /* all are compared, factor by factor */
+    r->k = edx_nmf_rank(all);
+    while (r->next < r->groups && status == EDX_OK && edx_pace_begin(pace)) {
+        const edx_scene *group = edx_sparse_fold(counts, r->next);
+        r->found[r->next] = false;
         if (group != NULL && edx_scene_counts(group) > 0)
-            status = update_group(r, counts, g, all, fixed, err);
+            status = update_group(r, counts, r->next, all, fixed, err);
+        r->next++;
+        edx_pace_end(pace);
     }
     return status;
+}
+
+bool edx_replicates_underway(const edx_replicates *replicates)
+{
+    return replicates->next < replicates->groups;
 }
 
 edx_nmf *edx_replicates_without(const edx_replicates *replicates, uint32_t group)

@@ -131,8 +131,8 @@ static edx_status update(bench *b, edx_error *err)
         status = edx_analysis_decompose(b->analysis, &b->results, err);
     double all = now_ms();
     if (status == EDX_OK)
-        status =
-            edx_components_update(b->components, edx_grouped_pixels(b->grouped), false, &pca, err);
+        status = edx_components_update(b->components, edx_grouped_pixels(b->grouped), false, NULL,
+                                       &pca, err);
     double end = now_ms();
     b->maps_ms[b->n] = maps - start;
     b->all_ms[b->n] = all - maps;
