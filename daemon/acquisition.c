@@ -308,6 +308,7 @@ edx_tally edx_acquisition_tally(const edx_acquisition *acquisition)
         .duplicate = a->duplicate,
         .counts = a->counts,
         .frame = a->newest ? a->newest - 1 : 0,
+        .frames = a->complete.count,
     };
 }
 

@@ -60,6 +60,7 @@ typedef struct edx_tally {
     uint64_t duplicate; /* frame messages that came again */
     uint64_t counts;    /* X-ray counts in them */
     uint64_t frame;     /* newest scan frame */
+    uint64_t frames;    /* scan frames with every row */
 } edx_tally;
 
 edx_tally edx_acquisition_tally(const edx_acquisition *acquisition);

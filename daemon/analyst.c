@@ -1,5 +1,6 @@
 #include "daemon/analyst.h"
 
+#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,9 @@ struct edx_analyst {
     bool changed;       /* since the last update */
     int64_t arrival_ns; /* of the newest frame summed */
     double t;           /* of the results under way */
+    edx_pace pace;
+    double spare_s, spare_at; /* time for refreshes while frames wait, and when that was so */
+    double piece_at;          /* when the piece under way began */
     bool threaded;
     pthread_t thread;
     pthread_mutex_t mutex; /* guards what follows */
@@ -337,36 +341,109 @@ static bool pop(edx_analyst *a, int64_t ms, edx_task *task)
     return got;
 }
 
-/* Maps leave before the components take every processor; frames that leave no pause hold the
- * components up no longer than COMPONENTS_S. */
+/* ---- what need not follow every frame ---- */
+
+/* Refreshes that take every group of frames (analysis/pace.h) run while nothing else waits. While
+ * frames do, they get this share of the time, saved up to MOST_SPARE_S, so that they get on however
+ * fast frames come, and never hold up the sums for longer than a piece. */
+#define REFRESH_SHARE 0.2
+#define MOST_SPARE_S 0.5
+
+static bool waits(edx_analyst *a)
+{
+    pthread_mutex_lock(&a->mutex);
+    const bool any = a->n > 0;
+    pthread_mutex_unlock(&a->mutex);
+    return any;
+}
+
+static bool piece_begins(void *context)
+{
+    edx_analyst *a = context;
+    a->piece_at = monotonic_time();
+    a->spare_s = fmin(MOST_SPARE_S, a->spare_s + REFRESH_SHARE * (a->piece_at - a->spare_at));
+    a->spare_at = a->piece_at;
+    return a->spare_s > 0 || !waits(a);
+}
+
+static void piece_ends(void *context)
+{
+    edx_analyst *a = context;
+    const double took = monotonic_time() - a->piece_at;
+    a->spare_s = fmax(a->spare_s, 0) - took; /* what quiet hours took is not owed */
+}
+
+/* ---- the thread ---- */
+
+/* Maps leave before the components take every processor. Frames that leave no pause hold maps up no
+ * longer than BUSY_S, and components no longer than BUSY_S after maps, or than what either took
+ * last: of a time that is too short for everything components take half at most, and maps half of
+ * the rest. */
 #define QUIET_MS 4
-#define COMPONENTS_S 1.0
+#define BUSY_S 1.0
+
+/* What has to be done again, since when, and how long it waits for a pause. */
+typedef struct chore {
+    bool due;
+    double since, patience_s;
+} chore;
+
+static void becomes_due(chore *c, double now)
+{
+    c->since = c->due ? c->since : now;
+    c->due = true;
+}
+
+static bool is_overdue(const chore *c, double now)
+{
+    return c->due && now - c->since > c->patience_s;
+}
+
+static void was_done(chore *c, double began, bool whole)
+{
+    const double now = monotonic_time();
+    *c = (chore){.due = !whole, .since = now, .patience_s = fmax(BUSY_S, now - began)};
+}
+
+static void make_maps(edx_analyst *a, chore *maps, chore *components)
+{
+    const double now = monotonic_time();
+    edx_analyst_update(a, unix_time());
+    was_done(maps, now, true);
+    becomes_due(components, now);
+}
+
+static void find_components(edx_analyst *a, chore *components)
+{
+    const double now = monotonic_time();
+    const bool whole = edx_run_decompose(a->run);
+    report_facts(a);
+    was_done(components, now, whole);
+}
 
 static void *work(void *argument)
 {
     edx_analyst *a = argument;
+    chore maps = {.patience_s = BUSY_S}, components = {.due = true, .patience_s = BUSY_S};
     bool quit = false;
-    bool due = true; /* the components are older than the maps */
-    double since = monotonic_time();
+    components.since = monotonic_time();
     while (!quit) {
         edx_task task;
-        if (pop(a, a->changed ? 0 : due ? QUIET_MS : -1, &task)) {
+        const bool got = pop(a, a->changed ? 0 : components.due ? QUIET_MS : -1, &task);
+        const bool quiet = !got && !a->changed;
+        if (got) {
             quit = task.kind == EDX_TASK_QUIT;
             execute(a, &task);
             edx_task_clear(&task);
-            continue;
         }
-        const bool quiet = !a->changed;
-        const double now = monotonic_time();
-        if (!quiet) {
-            edx_analyst_update(a, unix_time());
-            since = due ? since : now;
-            due = true;
+        if (a->changed) {
+            becomes_due(&maps, monotonic_time());
         }
-        if (due && (quiet || now - since > COMPONENTS_S)) {
-            edx_run_decompose(a->run);
-            report_facts(a);
-            due = false;
+        if (a->changed && (!got || is_overdue(&maps, monotonic_time()))) {
+            make_maps(a, &maps, &components);
+        }
+        if (quiet ? components.due : !a->changed && is_overdue(&components, monotonic_time())) {
+            find_components(a, &components);
         }
     }
     return NULL;
@@ -379,6 +456,9 @@ edx_status edx_analyst_set_crew(edx_analyst *analyst, edx_crew *crew, edx_error 
 
 edx_status edx_analyst_start(edx_analyst *analyst, edx_error *err)
 {
+    analyst->spare_at = monotonic_time();
+    analyst->pace = (edx_pace){analyst, piece_begins, piece_ends};
+    edx_run_set_pace(analyst->run, &analyst->pace);
     const int rc = pthread_create(&analyst->thread, NULL, work, analyst);
     if (rc != 0) {
         return edx_fail(err, EDX_E_IO, "cannot start the analyst's thread: %s", strerror(rc));

@@ -32,6 +32,7 @@ struct edx_run {
     edx_settings settings; /* as asked for, whether this begin could carry them or not */
     char folder[4096];
     edx_analysis *analysis;
+    const edx_pace *pace;
     edx_crew *crew; /* NULL: alone */
     edx_pool *pool; /* NULL: one thread */
     edx_events_buffer *events;
@@ -42,6 +43,8 @@ struct edx_run {
     edx_source source;
     edx_spans summed; /* seq of every message in the sums */
     uint64_t taken;   /* frame messages; all are counted, whatever becomes of them */
+    uint64_t frames;  /* complete ones that were summed */
+    uint64_t mapped;  /* … when maps were last made */
     uint64_t added;   /* … to the sums; what neither is nor waits is lost to them */
     bool full;
     bool starved, components_starved; /* there is no memory for what the settings ask for */
@@ -157,7 +160,7 @@ void edx_run_forget(edx_run *run)
 {
     run->updated = run->drift_said = run->full = run->emptied = false;
     run->starved = run->components_starved = false;
-    run->taken = run->added = 0;
+    run->taken = run->added = run->frames = run->mapped = 0;
     run->source = (edx_source){.path = ""};
     edx_spans_clear(&run->summed);
     edx_analysis_free(&run->analysis);
@@ -476,6 +479,7 @@ static edx_status take_frame(edx_run *run, const void *body, size_t n,
     status = sum_frame(run, index, body, n, err);
     if (status == EDX_OK) {
         edx_analysis_frame(run->analysis, index, placement->complete);
+        run->frames += placement->complete;
     }
     if (placement->finish) { /* behind the frame that finishes the acquisition */
         edx_run_place(run, placement);
@@ -727,9 +731,10 @@ static bool profile(edx_run *run, edx_profile_result *out)
 }
 
 /* What takes longer, of the same counts. Says once that it fails. */
-static void decompose(edx_run *run, edx_results *results)
+static bool decompose(edx_run *run, edx_results *results)
 {
     edx_error err = {0};
+    edx_analysis_set_pace(run->analysis, run->pace);
     const edx_status status =
         all_or_none(run, edx_analysis_decompose(run->analysis, results, &err), &err);
     if (status && !run->components_failed) {
@@ -741,6 +746,7 @@ static void decompose(edx_run *run, edx_results *results)
     run->target_reached = results->detail.has_trend && /* infinite: at no dose */
                           isfinite(results->detail.trend.forecast.frames_needed);
     memcpy(run->findings, results->detail.findings, sizeof results->detail.findings);
+    return status == EDX_OK;
 }
 
 /* Calls each(run, topic) with every result written into run->pack in turn. */
@@ -804,18 +810,25 @@ edx_status edx_run_update(edx_run *run, double t, edx_error *err)
     const edx_status status = edx_analysis_update(run->analysis, &run->results, err);
     if (status == EDX_OK) {
         for_each_result(run, &run->results, t, publish_each, NULL);
+        run->mapped = run->frames;
         run->updated = true;
     }
     return status;
 }
 
-void edx_run_decompose(edx_run *run)
+void edx_run_set_pace(edx_run *run, const edx_pace *pace)
+{
+    run->pace = pace;
+}
+
+bool edx_run_decompose(edx_run *run)
 {
     if (run->analysis && run->updated) {
-        run->updated = false;
-        decompose(run, &run->results);
+        const bool done = decompose(run, &run->results);
+        run->updated = done && edx_analysis_underway(run->analysis);
         for_details(run, &run->results, publish_each, NULL);
     }
+    return !run->updated;
 }
 
 void edx_run_miss(edx_run *run)
@@ -837,6 +850,19 @@ uint64_t edx_run_newest(const edx_run *run)
     return run->head.frame;
 }
 
+/* The analysis counts what it was not told to leave out; what came counts all. */
+static edx_run_ages ages(const edx_run *run)
+{
+    edx_run_ages out = {run->frames, run->mapped, run->frames, run->frames, run->frames};
+    if (run->analysis) {
+        const edx_analysis_ages a = edx_analysis_ages_of(run->analysis);
+        out.components -= a.sum - a.components;
+        out.heldout -= a.sum - a.heldout;
+        out.profiles -= a.sum - a.profiles;
+    }
+    return out;
+}
+
 static void drift_facts(const edx_run *run, edx_run_facts *out)
 {
     const edx_drift *drift = edx_analysis_drift(run->analysis);
@@ -855,7 +881,8 @@ void edx_run_facts_get(const edx_run *run, edx_run_facts *out)
 {
     const uint64_t *outliers = NULL;
     size_t n = 0;
-    *out = (edx_run_facts){.p = 1.0, .unsummed = unsummed(run), .full = run->full};
+    *out =
+        (edx_run_facts){.p = 1.0, .unsummed = unsummed(run), .full = run->full, .ages = ages(run)};
     out->target_reached = run->target_reached;
     out->starved = run->starved || run->components_starved;
     out->head = run->head;
@@ -1030,6 +1057,7 @@ edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closi
         return edx_fail(err, why.code, "%s", why.text);
     }
     decompose(run, &results);
+    run->mapped = run->frames;
     for_each_result(run, &results, t, store_each, &s);
     for_details(run, &results, store_each, &s);
     store_status(run, t, state, closing, &s);

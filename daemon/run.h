@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "analysis/pace.h"
 #include "daemon/acquisition.h"
 #include "daemon/crew.h"
 #include "daemon/log.h"
@@ -55,8 +56,12 @@ void edx_run_place(edx_run *run, const edx_placement *placement);
 
 /* Analyses what is summed and publishes it under time t, but for the components. */
 edx_status edx_run_update(edx_run *run, double t, edx_error *err);
-/* Finds and publishes the components of what was last updated; nothing where frames came since. */
-void edx_run_decompose(edx_run *run);
+/* What may leave the refreshes that take every group of frames for a later decompose: the caller's;
+ * NULL, and in the final analysis: nothing. */
+void edx_run_set_pace(edx_run *run, const edx_pace *pace);
+/* Finds and publishes the components of what was last updated; nothing where frames came since.
+ * False where pace left something for another call, which may come at once. */
+bool edx_run_decompose(edx_run *run);
 /* The final analysis, published and written into the folder. Where the acquisition is finished,
  * drift is corrected once more first, each frame against all others. */
 edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closing *closing,

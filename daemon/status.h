@@ -12,13 +12,19 @@
 #define EDX_MAX_OUTLIERS 64
 #define EDX_MAX_FINDINGS 4
 
+/* Complete frames that are in the newest of each; of the same acquisition. */
+typedef struct edx_run_ages {
+    uint64_t sum, maps, components, heldout, profiles;
+} edx_run_ages;
+
 /* What edx.status needs to know of the sums. */
 typedef struct edx_run_facts {
     edx_result_head head; /* acq, frames, frame, counts */
-    uint64_t unsummed;    /* frame messages that are not in the sums: no memory */
-    bool target_reached;  /* the composition is known to analysis.target_sigma */
-    bool starved;         /* no memory for what the settings ask for */
-    bool full;            /* limits.max_cube_GB is reached */
+    edx_run_ages ages;
+    uint64_t unsummed;   /* frame messages that are not in the sums: no memory */
+    bool target_reached; /* the composition is known to analysis.target_sigma */
+    bool starved;        /* no memory for what the settings ask for */
+    bool full;           /* limits.max_cube_GB is reached */
     double chi2, p;
     uint64_t dof;
     size_t n_outliers;

@@ -56,6 +56,9 @@ typedef struct edx_status_result {
     struct {
         double p50, p99, max;
     } latency_ms;
+    struct {
+        uint64_t sum, maps, components, heldout, profiles;
+    } behind; /* complete frames that came and are not in the newest of each */
     double last[EDX_RESULT_TOPICS]; /* newest t of each topic, NaN: none yet */
     char version[32];
     double uptime_s;

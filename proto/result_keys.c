@@ -56,21 +56,31 @@ static const edx_key latency_keys[] = {IN(EDX_KEY_FLOAT, edx_status_result, late
                                        IN(EDX_KEY_FLOAT, edx_status_result, latency_ms, p99),
                                        IN(EDX_KEY_FLOAT, edx_status_result, latency_ms, max), END};
 
-static const edx_key status_keys[] = {COUNTS,
-                                      {KEY(EDX_KEY_STATE, edx_status_result, state)},
-                                      UINT(edx_status_result, expected),
-                                      UINT(edx_status_result, received),
-                                      UINT(edx_status_result, lost),
-                                      UINT(edx_status_result, duplicate),
-                                      UINT(edx_status_result, bad),
-                                      FLOAT(edx_status_result, rate_cps),
-                                      PAIR(edx_status_result, drift_nm),
-                                      GROUP("health", health_keys),
-                                      GROUP("latency_ms", latency_keys),
-                                      {KEY(EDX_KEY_LAST, edx_status_result, last)},
-                                      {KEY(EDX_KEY_TEXT, edx_status_result, version), .size = 32},
-                                      FLOAT(edx_status_result, uptime_s),
-                                      END};
+/* Not of the first edxd. */
+#define BEHIND(member)                                                                             \
+    {                                                                                              \
+        NAMED(#member, EDX_KEY_UINT, edx_status_result, behind.member), .optional = true           \
+    }
+static const edx_key behind_keys[] = {BEHIND(sum),     BEHIND(maps),     BEHIND(components),
+                                      BEHIND(heldout), BEHIND(profiles), END};
+
+static const edx_key status_keys[] = {
+    COUNTS,
+    {KEY(EDX_KEY_STATE, edx_status_result, state)},
+    UINT(edx_status_result, expected),
+    UINT(edx_status_result, received),
+    UINT(edx_status_result, lost),
+    UINT(edx_status_result, duplicate),
+    UINT(edx_status_result, bad),
+    FLOAT(edx_status_result, rate_cps),
+    PAIR(edx_status_result, drift_nm),
+    GROUP("health", health_keys),
+    GROUP("latency_ms", latency_keys),
+    {.key = "behind", .kind = EDX_KEY_GROUP, .sub = behind_keys, .optional = true},
+    {KEY(EDX_KEY_LAST, edx_status_result, last)},
+    {KEY(EDX_KEY_TEXT, edx_status_result, version), .size = 32},
+    FLOAT(edx_status_result, uptime_s),
+    END};
 
 static const edx_key energy_keys[] = {FLOAT(edx_spectrum_result, offset_eV),
                                       FLOAT(edx_spectrum_result, scale_eV), END};

@@ -39,7 +39,9 @@ struct edx_key {
     const char *dims;
     const edx_key *sub;
     bool required; /* FLOAT: written even when NaN, and missed when it does not come */
-    bool optional; /* TEXT, NUMBERS: left out when empty; GROUP: when it holds nothing */
+    /* TEXT, NUMBERS: left out when empty; GROUP: when it holds nothing; UINT: 0 when it does not
+     * come. */
+    bool optional;
 };
 
 extern const edx_key edx_result_head_keys[];

@@ -67,6 +67,14 @@ static edx_status read_int(reader *r, const edx_key *key, int64_t *out, const ed
     return status;
 }
 
+static edx_status read_uint(reader *r, const edx_key *key, uint64_t *out, const edx_node *node)
+{
+    *out = 0;
+    if (!node && key->optional)
+        return EDX_OK;
+    return edx_node_uint(node, key->key, UINT64_MAX, out, r->err);
+}
+
 static edx_status read_float(reader *r, const edx_key *key, double *out, const edx_node *node)
 {
     *out = NAN;
@@ -313,7 +321,7 @@ static edx_status read_value(reader *r, const edx_key *key, char *base, const ed
     char *value = base + key->offset;
     switch (key->kind) {
     case EDX_KEY_UINT:
-        return edx_node_uint(node, key->key, UINT64_MAX, &AT(uint64_t, value, 0), r->err);
+        return read_uint(r, key, &AT(uint64_t, value, 0), node);
     case EDX_KEY_INT:
         return read_int(r, key, &AT(int64_t, value, 0), node);
     case EDX_KEY_FLOAT:

@@ -10,9 +10,9 @@
 # Environment of a test: EDX_SRCDIR EDX_BUILDDIR EDX_DATA EDX_PYTHON (empty: skip with 77).
 
 check_PROGRAMS += tests/test_spans tests/test_acquisition tests/test_config tests/test_journal \
-	tests/test_intake
+	tests/test_intake tests/test_analyst
 TESTS          += tests/test_spans tests/test_acquisition tests/test_config tests/test_journal \
-	tests/test_intake
+	tests/test_intake tests/test_analyst
 
 tests_test_spans_SOURCES       = tests/test_spans.c tests/messages.c tests/messages.h \
 	$(JSON_VALUE)
@@ -33,6 +33,9 @@ tests_test_journal_LDFLAGS     = $(AM_LDFLAGS) -Wl,--wrap=fdatasync,--wrap=facce
 tests_test_intake_SOURCES      = tests/test_intake.c
 tests_test_intake_LDADD        = $(EDX_DAEMON) $(CMOCKA_LIBS) -lm
 tests_test_intake_LDFLAGS      = $(AM_LDFLAGS) -Wl,--wrap=fdatasync,--wrap=pwritev,--wrap=mkdirat
+tests_test_analyst_SOURCES     = tests/test_analyst.c
+tests_test_analyst_LDADD       = $(EDX_DAEMON) $(CMOCKA_LIBS) -lm
+tests_test_analyst_LDFLAGS     = $(AM_LDFLAGS) -Wl,--wrap=edx_scaled_overlap
 
 # edxd itself, with instruments and clients in Python: tests/daemon/harness.py
 DAEMON_LIVE = tests/daemon_streams.py tests/daemon_control.py tests/daemon_router.py \

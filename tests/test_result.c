@@ -114,6 +114,7 @@ static const edx_status_result status_example = {
     .drift_nm = {-1, 2},
     .health = {.chi2 = 1.5, .p = 0.25, .dof = 9, .outliers = outliers, .n_outliers = 2},
     .latency_ms = {1, 2, 3},
+    .behind = {.sum = 1, .maps = 2, .components = 3, .heldout = 4, .profiles = 5},
     .last = {1.5, NAN, 2.5, NAN, NAN, NAN, NAN, NAN, 9.5},
     .version = "0.1.0",
     .uptime_s = 60};
@@ -123,7 +124,8 @@ static const char j_status[] =
     "\"state\": \"acquiring\", \"expected\": 50, \"received\": 51, \"lost\": 52, \"duplicate\": "
     "53, \"bad\": 54, \"rate_cps\": 100000, \"drift_nm\": [-1, 2], \"health\": {\"chi2\": 1.5, "
     "\"dof\": 9, \"p\": 0.25, \"outliers\": [7, 1000]}, \"latency_ms\": {\"p50\": 1, \"p99\": 2, "
-    "\"max\": 3}, \"last\": {\"edx.status\": 1.5, \"edx.maps\": 2.5, \"edx.alarm\": 9.5}, "
+    "\"max\": 3}, \"behind\": {\"sum\": 1, \"maps\": 2, \"components\": 3, \"heldout\": 4, "
+    "\"profiles\": 5}, \"last\": {\"edx.status\": 1.5, \"edx.maps\": 2.5, \"edx.alarm\": 9.5}, "
     "\"version\": \"0.1.0\", \"uptime_s\": 60}";
 
 static const edx_spectrum_result spectrum_example = {.head = HEAD,
