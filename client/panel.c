@@ -10,6 +10,7 @@
 #include "client/verdict.h"
 
 #define HEALTH_P 0.001
+#define LATE 2u /* frames that nobody minds */
 
 static bool full(const edx_panel *p)
 {
@@ -111,6 +112,28 @@ static void losses(edx_panel *p, const edx_status_result *status)
                    edx_number(bad, (double)status->bad));
 }
 
+/* The first that is late, by more than a moment: what follows it is later still. The last two wait
+ * for a tenth more of the frames in any case. */
+static void lateness(edx_panel *p, const edx_status_result *status)
+{
+    char frames[EDX_NUMBER];
+    const uint64_t rare = status->head.frames / 5 + LATE;
+    const struct {
+        const char *name;
+        uint64_t behind, most;
+    } of[] = {{"sum", status->behind.sum, LATE},
+              {"maps", status->behind.maps, LATE},
+              {"components", status->behind.components, LATE},
+              {"held out", status->behind.heldout, rare},
+              {"profiles", status->behind.profiles, rare}};
+    for (size_t i = 0; i < sizeof of / sizeof *of; i++)
+        if (of[i].behind > of[i].most) {
+            edx_panel_line(p, "behind", EDX_WARN, "%s %s", of[i].name,
+                           edx_number(frames, (double)of[i].behind));
+            return;
+        }
+}
+
 void edx_panel_acquisition(edx_panel *p, const edx_latest *model)
 {
     char a[EDX_NUMBER], b[EDX_NUMBER];
@@ -123,6 +146,7 @@ void edx_panel_acquisition(edx_panel *p, const edx_latest *model)
     edx_panel_line(p, "rate", EDX_TEXT, "%s cps", edx_number(a, status->rate_cps));
     edx_panel_line(p, "latency", EDX_TEXT, "%s / %s ms", edx_number(a, status->latency_ms.p50),
                    edx_number(b, status->latency_ms.p99));
+    lateness(p, status);
     edx_panel_line(p, "messages", EDX_TEXT, "%llu", (unsigned long long)status->received);
     losses(p, status);
     drift(p, model, status);

@@ -57,6 +57,7 @@ class Scene:
                     duplicate=2, bad=1, rate_cps=35120.0, drift_nm=[0.3, -0.4],
                     health={"chi2": 36.5, "dof": 36, "p": 0.44, "outliers": [7]},
                     latency_ms={"p50": 4.2, "p99": 9.8, "max": 31.0},
+                    behind={"sum": 0, "maps": 2, "components": 12, "heldout": 15, "profiles": 15},
                     last={t: self.t for t in self.results()}, version="0.1.0", uptime_s=61.5)
         body["t"] = time.time()
         return body

@@ -122,7 +122,7 @@ def figures_are_the_published(fake, size, depth):
     for expected in ("acquiring", ACQ, f"{status['frames']} / {status['expected']}",
                      f"{100 * status['frames'] / status['expected']:.0f} %",
                      f"counts {number(status['counts'])}", f"rate {number(status['rate_cps'])} cps",
-                     "latency 4.20 / 9.80 ms", "lost/dup/bad 3/2/1", "drift 0.500 nm",
+                     "latency 4.20 / 9.80 ms", "behind components 12", "lost/dup/bad 3/2/1", "drift 0.500 nm",
                      f"drift rms {number(rms)} nm", f"Ag {silver:.1f} ± {sigma:.1f}",
                      f"Au {100 - silver:.1f} ± {sigma:.1f}",
                      f"dose {number(trend['dose_e_per_A2'])} e/Å²", f"forecast {interval(trend)} fr",
