@@ -102,14 +102,17 @@ static uint32_t new_slots(const job *j, const edx_slots *px, const entries *e, u
     return more;
 }
 
+#define FEW 10u /* one count to so many slots in use */
+
 /* Room to make for entries: for a few counts as if each needed a slot, which costs less than to
  * look and little memory. */
 static uint32_t room_for(const job *j, const edx_strip *strip, const entries *e, uint32_t *tally)
 {
     static const edx_slots empty;
+    uint32_t n = e->end - e->first, used = strip->buffer == NULL ? 0 : strip->records[e->i].n;
 
-    if (j->events->weights == NULL && e->end - e->first <= EDX_EIGHT)
-        return e->end - e->first;
+    if (j->events->weights == NULL && (n <= EDX_EIGHT || n <= used / FEW))
+        return n;
     edx_slots px = strip->buffer == NULL ? empty : edx_strip_open(strip, e->i);
     return new_slots(j, &px, e, tally);
 }
