@@ -233,6 +233,25 @@ static edx_status compute_k(const edx_surroundings *around, edx_line *line, edx_
     return EDX_OK;
 }
 
+static double absolute_factor(int method, const edx_line_setting *given)
+{
+    return method == EDX_ZETA ? given->zeta : given->cross_section_barn;
+}
+
+/* names: of lines that the settings may not name. */
+static edx_status check_absolute(int method, const edx_line_setting *given, const edx_line *names,
+                                 uint32_t n, edx_error *err)
+{
+    bool zeta = method == EDX_ZETA;
+    for (uint32_t i = 0; i < n; i++)
+        if (isnan(absolute_factor(method, &given[i])))
+            return edx_fail(
+                err, EDX_E_MISSING, "quant.lines: %s: expected %s, since quant.method is %s",
+                names ? names[i].name : given[i].line,
+                zeta ? "zeta in kg/m2" : "cross_section_barn", zeta ? "zeta" : "cross-section");
+    return EDX_OK;
+}
+
 /* The factor of a method that counts atoms, and k = factor on the atomic basis: C_at is
  * proportional to zeta N / A (Watanabe & Williams 2006) or N / cross-section (MacArthur et al.
  * 2016). */
@@ -240,39 +259,42 @@ static edx_status absolute_factors(int method, const edx_line_setting *given, ui
                                    edx_line *lines, edx_error *err)
 {
     bool zeta = method == EDX_ZETA;
-
-    for (uint32_t i = 0; i < n; i++) {
-        double factor = zeta ? given[i].zeta : given[i].cross_section_barn;
-        if (isnan(factor))
-            return edx_fail(err, EDX_E_MISSING,
-                            "quant.lines: %s: expected %s, since quant.method is %s", lines[i].name,
-                            zeta ? "zeta in kg/m2" : "cross_section_barn",
-                            zeta ? "zeta" : "cross-section");
+    edx_status status = check_absolute(method, given, lines, n, err);
+    for (uint32_t i = 0; i < n && status == EDX_OK; i++) {
+        double factor = absolute_factor(method, &given[i]);
         double relative = given[i].k_sigma / given[i].k;
         lines[i].factor = zeta ? factor : factor * BARN_M2;
         lines[i].k = zeta ? factor / lines[i].atomic_weight : 1 / factor;
         lines[i].k_sigma = isnan(relative) ? 0 : relative * lines[i].k;
     }
+    return status;
+}
+
+/* All lines have a k or none has; given: whether they have. */
+static edx_status check_k(const edx_line_setting *lines, uint32_t n, bool *given, edx_error *err)
+{
+    uint32_t with = n, without = n;
+    for (uint32_t i = n; i-- > 0;)
+        *(isnan(lines[i].k) ? &without : &with) = i;
+    *given = with < n;
+    if (with < n && without < n)
+        return edx_fail(err, EDX_E_RANGE,
+                        "quant.lines: %s has no k while %s has one; give all or none",
+                        lines[without].line, lines[with].line);
     return EDX_OK;
 }
 
 static edx_status factors(const edx_surroundings *around, const edx_line_setting *given, uint32_t n,
                           edx_line *lines, edx_error *err)
 {
-    uint32_t with = n, without = n;
-    edx_status status = EDX_OK;
-    for (uint32_t i = n; i-- > 0;)
-        *(isnan(given[i].k) ? &without : &with) = i;
-    if (with < n && without < n)
-        return edx_fail(err, EDX_E_RANGE,
-                        "quant.lines: %s has no k while %s has one; give all or none",
-                        lines[without].name, lines[with].name);
+    bool known = false;
+    edx_status status = check_k(given, n, &known, err);
     for (uint32_t i = 0; i < n && status == EDX_OK; i++)
-        if (with < n)
+        if (known)
             take_k(&given[i], &lines[i]);
         else
             status = compute_k(around, &lines[i], err);
-    if (status != EDX_OK || with < n)
+    if (status != EDX_OK || known)
         return status;
     double scale = n ? 1 / lines[n - 1].k : 1; /* only ratios mean something: the last one is 1 */
     for (uint32_t i = 0; i < n; i++) {
@@ -280,6 +302,22 @@ static edx_status factors(const edx_surroundings *around, const edx_line_setting
         lines[i].k_sigma *= scale;
     }
     return EDX_OK;
+}
+
+edx_status edx_lines_check(const edx_settings *settings, edx_error *err)
+{
+    bool known;
+    int method = settings->quant.method;
+    uint32_t n = settings->quant.n_lines;
+    if (method == EDX_CLIFF_LORIMER)
+        return check_k(settings->quant.lines, n, &known, err);
+    if (n == 0)
+        return edx_fail(err, EDX_E_MISSING,
+                        "quant.lines: empty, expected every line with its %s, since quant.method "
+                        "is %s",
+                        method == EDX_ZETA ? "zeta in kg/m2" : "cross_section_barn",
+                        method == EDX_ZETA ? "zeta" : "cross-section");
+    return check_absolute(method, settings->quant.lines, NULL, n, err);
 }
 
 /* ---- which lines ---- */

@@ -53,4 +53,9 @@ edx_status edx_lines_energy(const char *name, double *energy_eV, edx_error *err)
 edx_status edx_lines_resolve(const edx_settings *settings, const edx_begin *begin,
                              const edx_axis *axis, edx_line *out, uint32_t *n, edx_error *err);
 
+/* Whether the settings give every line the factors that quant.method needs: what they do not, no
+ * acquisition can be quantified with, though one key set after the other must pass through it.
+ * MISSING or RANGE as above. */
+edx_status edx_lines_check(const edx_settings *settings, edx_error *err);
+
 #endif

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "analysis/lines.h"
 #include "daemon/config.h"
 #include "daemon/crew.h"
 #include "daemon/curve.h"
@@ -139,6 +140,18 @@ static edx_status configure(const options *o, edx_config *config, edx_error *err
     return status;
 }
 
+/* What is no reason not to start: the counts come, and the settings can be changed. */
+#define UNTIL "; until then only the sum is computed"
+
+static int test(const edx_config *config)
+{
+    edx_error err = {0};
+    if (edx_lines_check(&config->settings, &err)) {
+        fprintf(stderr, "edxd: warning: %s" UNTIL "\n", err.text);
+    }
+    return puts("edxd: the configuration is good") < 0;
+}
+
 /* With as many others as were started together. */
 static int analyse(const options *o, const edx_config *config, edx_crew *crew, edx_log *log,
                    const char *const *paths, size_t n)
@@ -254,8 +267,7 @@ int main(int argc, char **argv)
         return fail(EXIT_USAGE, &err);
     }
     if (o.test) {
-        printf("edxd: the configuration is good\n");
-        return 0;
+        return test(&config);
     }
     keep_memory();
     if (o.offline) {
@@ -266,6 +278,9 @@ int main(int argc, char **argv)
     if (!log) {
         fputs("edxd: no memory to start\n", stderr);
         return EXIT_RUN;
+    }
+    if (edx_lines_check(&config.settings, &err)) {
+        edx_log_write(log, EDX_LOG_WARNING, "%s" UNTIL, err.text);
     }
     code = run_live(&config, log);
     edx_log_free(&log);

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import sys
 import time
 import unittest
@@ -12,7 +13,7 @@ import numpy as np
 import zmq
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "daemon"))
-from harness import (WAIT, Contention, Daemon, array, begin, dense, end, random_counts, recorded,  # noqa: E402
+from harness import (WAIT, Contention, Daemon, array, begin, dense, end, program, random_counts, recorded,  # noqa: E402
                      rng_of, seed, unpack)
 
 RNG = rng_of(seed())
@@ -329,6 +330,32 @@ class Odd(Live):
         self.i.send(dense(random_counts(RNG, 1, (6, 8, 1000))[0], 0, acq="two"))
         self.d.wait(acq="two", frames=1)
         self.assertIsNone(self.d.subscribe("edx.maps").receive(0.5))
+
+    def test_factors_that_are_missing_are_said_at_once(self):
+        """By -t and at the start; neither refuses, and one key can be set after the other."""
+        zeta = 'quant.lines=({line="Cu_Ka"; zeta=900.0;}, {line="Fe_Ka";})'
+        until = "; until then only the sum is computed"
+        for settings, words in (
+                (["quant.method=zeta", zeta],
+                 "quant.lines: Fe_Ka: expected zeta in kg/m2, since quant.method is zeta"),
+                (["quant.method=cross-section"],
+                 "quant.lines: empty, expected every line with its cross_section_barn, since "
+                 "quant.method is cross-section"),
+                (['quant.lines=({line="Cu_Ka"; k=1.0;}, {line="Fe_Ka";})'],
+                 "quant.lines: Fe_Ka has no k while Cu_Ka has one; give all or none"),
+                ([zeta], None)):
+            more = [a for s in settings for a in ("-s", s)]
+            tested = subprocess.run([program("edxd"), "-t", "-c", os.devnull, *more], text=True,
+                                    capture_output=True, timeout=WAIT)
+            self.assertEqual(tested.returncode, 0, tested)
+            self.assertEqual(tested.stderr, f"edxd: warning: {words}{until}\n" if words else "")
+            with Daemon(start=False) as d:
+                d.config.update(s.split("=", 1) for s in settings)
+                d.start()
+                self.assertEqual(d.log().count(until), 1 if words else 0)
+                self.assertIn(words or "ready", d.log())
+        for key, value in (("method", "zeta"), ("lines", [{"line": "Fe_Ka", "zeta": 800.0}])):
+            self.assertTrue(self.d.request(cmd="set", key=f"quant.{key}", value=value)["ok"])
 
     def test_settings_that_do_not_fit_show_nothing_else(self):
         """A spectrum with clear lines, which would be found and quantified as nobody asked for."""
