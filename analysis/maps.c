@@ -101,6 +101,16 @@ static void count_pixel(const edx_setup *s, uint32_t pixel, double *net, double 
         edx_intensity_pixel(s->intensity, pixel, net, covariance);
 }
 
+/* Nothing is known of it. */
+static void leave_out(edx_setup *s, size_t pixel)
+{
+    size_t pixels = (size_t)s->rows * s->cols;
+    s->thick[pixel] = NAN;
+    for (uint32_t i = 0; i < s->n; i++)
+        s->atoms[i * pixels + pixel] = s->fraction[i * pixels + pixel] =
+            s->fraction_sigma[i * pixels + pixel] = NAN;
+}
+
 static void quantify_pixel(const edx_analysis *a, size_t pixel)
 {
     edx_setup *s = a->now;
@@ -108,19 +118,18 @@ static void quantify_pixel(const edx_analysis *a, size_t pixel)
     double fraction[EDX_MAX_LINES], sigma[EDX_MAX_LINES];
     size_t pixels = (size_t)s->rows * s->cols;
     bool known = !hopeless(s, pixel);
-    s->thick[pixel] = NAN;
-    for (uint32_t i = 0; i < s->n; i++)
-        s->atoms[i * pixels + pixel] = NAN;
     if (known) {
         count_pixel(s, (uint32_t)pixel, net, covariance);
         if (s->absolute)
             correct_pixel(a, pixel, net, covariance);
-        edx_quant_fractions(s->lines, s->n, s->settings.quant.limit, net, covariance, fraction,
-                            sigma);
+        known = edx_quant_fractions(s->lines, s->n, s->settings.quant.limit, net, covariance,
+                                    fraction, sigma);
     }
-    for (uint32_t i = 0; i < s->n; i++) {
-        s->fraction[i * pixels + pixel] = known ? (float)fraction[i] : NAN;
-        s->fraction_sigma[i * pixels + pixel] = known ? (float)sigma[i] : NAN;
+    if (!known)
+        leave_out(s, pixel);
+    for (uint32_t i = 0; i < s->n && known; i++) {
+        s->fraction[i * pixels + pixel] = (float)fraction[i];
+        s->fraction_sigma[i * pixels + pixel] = (float)sigma[i];
     }
 }
 

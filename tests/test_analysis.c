@@ -709,6 +709,58 @@ static void settings_that_cannot_be_are_named(void **state)
     }
 }
 
+/* ZETA at a probe of 1 nA, without the specimen's absorption to speak of. */
+static edx_analysis *run_zeta(double limit)
+{
+    edx_settings settings = make_settings();
+    edx_begin begin = make_begin(-5);
+    edx_analysis *a = NULL;
+    settings.quant.method = EDX_ZETA;
+    settings.quant.limit = limit;
+    settings.quant.lines[0].zeta = settings.quant.lines[1].zeta = 1;
+    begin.probe_nA = 1;
+    begin.elevation_deg = 90;
+    assert_int_equal(edx_analysis_new(&begin, &settings, &a, NULL), EDX_OK);
+    for (int f = 0; f < FRAMES; f++)
+        give_frame(a, f);
+    return a;
+}
+
+/* Fractions, atoms and thickness are known of the same pixels: with any limit, and with each that
+ * a pixel is at, by less than its float tells. */
+static void atoms_are_counted_where_there_are_fractions(void **state)
+{
+    edx_results r;
+    edx_analysis *a = run_zeta(3);
+    double limits[P];
+    uint32_t seen[2] = {0};
+    (void)state;
+    assert_int_equal(edx_analysis_update(a, &r, NULL), EDX_OK);
+    for (size_t p = 0; p < P; p++) {
+        const edx_maps_result *m = &r.maps;
+        double one = edx_array_get(&m->intensity, p) / edx_array_get(&m->sigma, p);
+        double two = edx_array_get(&m->intensity, P + p) / edx_array_get(&m->sigma, P + p);
+        limits[p] = fmin(one, two) * (1 + 5e-6);
+    }
+    edx_analysis_free(&a);
+    for (size_t p = 0; p < P; p++) {
+        if (!(limits[p] > 0))
+            continue;
+        a = run_zeta(limits[p]);
+        assert_int_equal(edx_analysis_update(a, &r, NULL), EDX_OK);
+        assert_true(isnan(edx_array_get(&r.maps.atomic_fraction, p)));
+        for (size_t q = 0; q < P; q++) {
+            bool known = !isnan(edx_array_get(&r.maps.atomic_fraction, q));
+            assert_true(isnan(edx_array_get(&r.maps.mass_thickness, q)) == !known);
+            for (size_t i = 0; i < 2; i++)
+                assert_true(isnan(edx_array_get(&r.maps.atoms, i * P + q)) == !known);
+            seen[known]++;
+        }
+        edx_analysis_free(&a);
+    }
+    assert_true(seen[0] > 0 && seen[1] > 0);
+}
+
 static void without_lines_there_is_a_spectrum(void **state)
 {
     edx_settings settings = make_settings();
@@ -1041,6 +1093,7 @@ int main(void)
         cmocka_unit_test(order_and_threads_change_nothing),
         cmocka_unit_test(settings_may_change_on_the_way),
         cmocka_unit_test(settings_that_cannot_be_are_named),
+        cmocka_unit_test(atoms_are_counted_where_there_are_fractions),
         cmocka_unit_test(without_lines_there_is_a_spectrum),
         cmocka_unit_test(a_band_along_a_row_is_its_columns),
         cmocka_unit_test(a_band_counts_each_pixel_once),
