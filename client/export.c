@@ -48,12 +48,21 @@ static const char *element(const table *t, uint64_t i)
 
 /* ---- spectrum, maps ---- */
 
+/* The model is published as 0 where nothing is fitted, which is no answer. */
+static void put_fit(edx_csv *csv, const edx_spectrum_result *s, uint64_t i)
+{
+    const edx_array none = {0};
+    bool fitted = edx_at_1(&s->fit, i) > 0;
+    edx_csv_at(csv, fitted ? &s->fit : &none, i);
+    edx_csv_at(csv, fitted ? &s->background : &none, i);
+}
+
 static void write_spectrum(table *t)
 {
     const edx_spectrum_result *s = edx_gathered_spectrum(t->run);
     edx_csv *csv = &t->csv;
     put_origin(csv, &s->head);
-    edx_csv_note(csv, "energy: middle of the channel");
+    edx_csv_note(csv, "energy: middle of the channel; empty: not fitted there");
     edx_csv_text(csv, "energy_eV");
     edx_csv_text(csv, "counts");
     edx_csv_text(csv, "fit_counts");
@@ -62,8 +71,7 @@ static void write_spectrum(table *t)
     for (uint64_t i = 0; s->sum.ndim == 1 && i < s->sum.shape[0]; i++) {
         edx_csv_float(csv, s->offset_eV + s->scale_eV * (double)i);
         edx_csv_at(csv, &s->sum, i);
-        edx_csv_at(csv, &s->fit, i);
-        edx_csv_at(csv, &s->background, i);
+        put_fit(csv, s, i);
         edx_csv_end(csv);
     }
 }
