@@ -8,7 +8,8 @@
 #include "client/value.h"
 
 #define COMMANDS                                                                                   \
-    "status, save, stop, reset, get, set, profile, region, calibrate, history, export or report"
+    "status, save, stop, reset, get, set, profile, region, calibrate, history, keygen, export or " \
+    "report"
 
 /* How a command's arguments become keys: pairs besides cmd, words after the command. */
 typedef struct command {

@@ -260,7 +260,7 @@ static void requests_follow_the_interface(void **state)
                            "maps pca nmf particles profile trend alarm"},
         {"history|maps|-1", "history: \"-1\": expected the number of a frame, from 0 on"},
         {"restart", "restart: unknown command, expected status, save, stop, reset, get, set, "
-                    "profile, region, calibrate, history, export or report"},
+                    "profile, region, calibrate, history, keygen, export or report"},
         {"status|now", "status: 1 arguments, expected status"},
     };
     (void)state;
