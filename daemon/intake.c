@@ -788,9 +788,21 @@ static edx_verdict wait_for_begin(edx_intake *in, edx_arrival *arrival, edx_topi
     in->orphan_bytes += size;
     *in->last_orphan = o;
     in->last_orphan = &o->next;
-    edx_alarms_raise(in->options.alarms, "no-begin", "warning", 0,
-                     "frames of acquisition %s wait for its edx.begin; send it again", acq);
+    if (topic != EDX_TOPIC_IS_END) {
+        edx_alarms_raise(in->options.alarms, "no-begin", "warning", 0,
+                         "frames of acquisition %s wait for its edx.begin; send it again", acq);
+    }
     return EDX_WAITING;
+}
+
+/* An end alone holds no counts. */
+static bool frames_wait(const edx_intake *in)
+{
+    const orphan *o = in->orphans;
+    while (o && o->topic == EDX_TOPIC_IS_END) {
+        o = o->next;
+    }
+    return o != NULL;
 }
 
 /* After a begin, everything that waited is looked at once more; what still has none waits on. */
@@ -820,7 +832,7 @@ static void adopt_orphans(edx_intake *in)
         }
         orphan_free(o);
     }
-    if (!in->orphans) {
+    if (!frames_wait(in)) {
         edx_alarms_clear(in->options.alarms, "no-begin");
     }
 }

@@ -270,6 +270,21 @@ static void test_waiting(void **state)
     assert_int_equal(send_frame(f, "x", 0, 0), EDX_WAITING); /* there is room again */
 }
 
+/* An end alone holds no counts that a begin could save. */
+static void test_waiting_end(void **state)
+{
+    fixture *f = *state;
+    start(f, (edx_intake_options){0});
+    assert_int_equal(send_end(f, "gone", 5), EDX_WAITING);
+    assert_true(facts(f).waits);
+    assert_false(edx_alarms_active(&f->alarms, "no-begin"));
+    assert_int_equal(send_frame(f, "a", 0, 0), EDX_WAITING);
+    assert_true(edx_alarms_active(&f->alarms, "no-begin"));
+    assert_int_equal(send_begin(f, "a", 0), EDX_ACCEPTED);
+    assert_true(facts(f).waits); /* the end, still */
+    assert_false(edx_alarms_active(&f->alarms, "no-begin"));
+}
+
 /* A begin that comes before what waits is judged with it. */
 static void test_waiting_and_wrong(void **state)
 {
@@ -569,6 +584,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         TEST(test_waiting),
+        TEST(test_waiting_end),
         TEST(test_waiting_and_wrong),
         TEST(test_held),
         TEST(test_not_held),
