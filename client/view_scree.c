@@ -110,6 +110,14 @@ static void draw_readout(const edx_page_frame *page, const edx_pca_result *pca, 
             : (snprintf(error, sizeof error, "%.4f", edx_at_1(&pca->heldout_error, i)), error));
 }
 
+/* What leaves the acquisition a heading, its frames and their bar. */
+static uint64_t room_for_values(const edx_panel *panel)
+{
+    const int acquisition = 4;
+    int room = panel->area.row + panel->area.rows - panel->row - acquisition;
+    return room > 1 ? (uint64_t)room : 1;
+}
+
 static void figures(const edx_page_frame *page, const edx_pca_result *pca)
 {
     edx_panel panel = {page->canvas, page->panel, page->panel.row, page->stale};
@@ -119,7 +127,8 @@ static void figures(const edx_page_frame *page, const edx_pca_result *pca)
                    (unsigned long long)length_of(pca));
     edx_panel_line(&panel, "noise edge", EDX_TEXT, "%s", edx_number_small(text, pca->noise_edge));
     edx_panel_heading(&panel, "eigenvalue / edge");
-    for (uint64_t i = 0; i < length_of(pca); i++) {
+    uint64_t room = room_for_values(&panel), first = cursor < room ? 0 : cursor - room + 1;
+    for (uint64_t i = first; i < length_of(pca) && i < first + room; i++) {
         edx_role role = i == cursor ? EDX_ACCENT : i < pca->rank ? EDX_TEXT : EDX_FAINT;
         snprintf(label, sizeof label, "%llu%s", (unsigned long long)i + 1,
                  i < pca->rank ? " kept" : "");

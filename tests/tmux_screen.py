@@ -97,6 +97,7 @@ class Tmux(unittest.TestCase):
             for cols, rows in ((80, 24), (120, 40)):
                 shown = self.screens(depth, cols, rows, ["finished"])
                 self.assertIn(f"{status['lost']}/{status['duplicate']}/{status['bad']}", strip(shown["maps"]))
+                self.assertRegex(strip(shown["scree"]), rf"frames +{status['frames']} / {status['expected']}\b")
                 for word in ("Cu_Ka", "Fe_Ka"):
                     self.assertIn(word, strip(shown["maps"]))
 
