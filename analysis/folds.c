@@ -151,6 +151,13 @@ static void apply(void *context, const double *v, double *gv)
     edx_scaled_apply(j->scaled, j->terms, j->n_terms, j->folds->width, v, gv);
 }
 
+static void form(void *context, const double *v, double *out)
+{
+    const job *j = context;
+
+    edx_scaled_form(j->scaled, j->terms, j->n_terms, v, out);
+}
+
 /* The mean spectrum, which is nearly the first, and vectors that know nothing. */
 static void fixed_start(const job *j, double *v)
 {
@@ -175,7 +182,8 @@ static edx_status search(const job *j, start *from, double edge, bool fixed, edx
                                                  : 6,
                             .max_passes = fixed  ? 40
                                           : warm ? 4
-                                                 : 12};
+                                                 : 12,
+                            .form = j->folds->width == EDX_PASS ? form : NULL};
 
     if (!warm)
         fixed_start(j, from->v);
