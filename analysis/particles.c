@@ -210,15 +210,18 @@ static double slot_net(const edx_particles *p, const edx_scene_row *row, uint32_
 static double net_of(const edx_particles *p, const edx_scene *scene, uint32_t pixel)
 {
     edx_scene_row row = edx_scene_row_at(scene, pixel);
-    double sums[4] = {0};
+    double a = 0, b = 0, c = 0, d = 0;
     uint32_t i = 0;
 
-    for (; i + 3 < row.n; i += 4)
-        for (uint32_t k = 0; k < 4; k++)
-            sums[k] += slot_net(p, &row, i + k);
+    for (; i + 3 < row.n; i += 4) {
+        a += slot_net(p, &row, i);
+        b += slot_net(p, &row, i + 1);
+        c += slot_net(p, &row, i + 2);
+        d += slot_net(p, &row, i + 3);
+    }
     for (; i < row.n; i++)
-        sums[0] += slot_net(p, &row, i);
-    return (sums[0] + sums[1]) + (sums[2] + sums[3]);
+        a += slot_net(p, &row, i);
+    return (a + b) + (c + d);
 }
 
 /* What moments are taken of. */
@@ -229,6 +232,7 @@ typedef struct field {
     const float *exposure;   /* of analysis pixels */
     const uint32_t *covered; /* frames of scan pixels */
     double background;       /* per pixel and frame */
+    edx_pool *pool;          /* NULL: pixels are for one thread */
 } field;
 
 static float scan_value(const field *f, uint32_t pixel)
@@ -300,6 +304,8 @@ static field make_field(edx_particles *p, const edx_particles_source *source, bo
     }
     if (isnan(f.background)) /* particles everywhere: net counts have none, an image may have */
         f.background = 0;
+    if (f.scene != NULL && edx_scene_is_kept(f.scene))
+        f.pool = edx_sparse_pool(source->counts);
     if (f.scene != NULL)
         share_values(&f, edx_sparse_pool(source->counts));
     return f;
@@ -361,6 +367,26 @@ static void span(const grid *g, int axis, double at, double reach, uint32_t *fir
 
     *first = (uint32_t)fmin(fmax(ceil((relative - reach) / g->step_nm[axis]), 0), count);
     *end = (uint32_t)fmin(fmax(floor((relative + reach) / g->step_nm[axis]) + 1, *first), count);
+}
+
+/* What the first moments of every body are taken of, for threads to share: a row of the scan. */
+static void value_row(void *context, uint32_t row, uint32_t worker)
+{
+    const field *f = context;
+    const grid *g = &f->grid;
+    uint32_t cols[2];
+
+    (void)worker;
+    for (uint32_t i = 0; i < f->p->count; i++) {
+        const body *b = &f->p->bodies[i];
+        double y = g->origin_nm[0] + row * g->step_nm[0] - b->start_nm[0];
+        double reach = EDX_PARTICLES_REACH * b->start_radius_nm, square = reach * reach - y * y;
+        if (!(square > 0))
+            continue;
+        span(g, 1, b->start_nm[1], sqrt(square), &cols[0], &cols[1]);
+        for (uint32_t c = cols[0]; c < cols[1]; c++)
+            (void)scan_value(f, row * g->cols + c);
+    }
 }
 
 /* Taking them: of what, round where, who else has a claim. */
@@ -519,6 +545,8 @@ static void measure_bodies(edx_particles *p, const field *f)
     const edx_segment_part *parts = edx_segment_parts(p->segment);
 
     start_bodies(p);
+    if (f->pool != NULL)
+        edx_pool_run(f->pool, f->grid.rows, value_row, (void *)(uintptr_t)f);
     for (int round = 0; round < ROUNDS; round++)
         for (uint32_t i = 0; i < p->count; i++)
             measure(f, i, round > 0);

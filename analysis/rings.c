@@ -9,6 +9,7 @@
 #include "analysis/scene_rows.h"
 
 #define MOST_RINGS 4096u
+#define PARTS 8u      /* that threads share */
 #define ROUNDING 1e-9 /* part of a width by which the last ring may miss the reach */
 
 /* A scan pixel in reach, and its ring. */
@@ -208,11 +209,35 @@ static void find_members(edx_ring_store *s, const disc *d, double width_nm, uint
     }
 }
 
-static void sum_members(const edx_ring_store *s, const edx_scene *scene, uint32_t m, double *out)
+typedef struct summing {
+    const edx_ring_store *store;
+    const edx_scene *scene;
+    double *out;
+    uint32_t parts;
+} summing;
+
+/* Every so many rings, so that each is summed by one thread. */
+static void sum_part(void *context, uint32_t part, uint32_t worker)
+{
+    const summing *of = context;
+    const edx_ring_store *s = of->store;
+
+    (void)worker;
+    for (size_t i = 0; i < s->n; i++) {
+        uint32_t ring = s->members[i].ring;
+        if (ring % of->parts == part)
+            add_pixel(of->scene, s->members[i].pixel, of->out + (size_t)ring * s->channels);
+    }
+}
+
+static void sum_members(const edx_ring_store *s, const edx_scene *scene, edx_pool *pool, uint32_t m,
+                        double *out)
 {
     memset(out, 0, sizeof *out * m * s->channels);
-    for (size_t i = 0; scene != NULL && i < s->n; i++)
-        add_pixel(scene, s->members[i].pixel, out + (size_t)s->members[i].ring * s->channels);
+    if (scene == NULL)
+        return;
+    summing of = {s, scene, out, edx_scene_is_kept(scene) ? PARTS : 1};
+    edx_pool_run(pool, of.parts, sum_part, &of);
 }
 
 static edx_status count_rings(double width_nm, double reach_nm, uint32_t *m, edx_error *err)
@@ -271,10 +296,12 @@ edx_status edx_rings_collect(edx_ring_store *store, const edx_sparse *counts,
         return status;
     find_members(s, &d, width_nm, m);
     double *spectra = spectra_of(s, m);
-    sum_members(s, edx_sparse_total(counts), m, spectra);
+    edx_pool *pool = edx_sparse_pool(counts);
+    sum_members(s, edx_sparse_total(counts), pool, m, spectra);
     for (uint32_t g = 0; g < groups; g++)
-        sum_members(s, edx_sparse_fold(counts, g), m, spectra + (g + 1) * (size_t)m * s->channels);
-    edx_pool_sum(edx_sparse_pool(counts), EDX_F8, spectra, (1 + groups) * (size_t)m * s->channels);
+        sum_members(s, edx_sparse_fold(counts, g), pool, m,
+                    spectra + (g + 1) * (size_t)m * s->channels);
+    edx_pool_sum(pool, EDX_F8, spectra, (1 + groups) * (size_t)m * s->channels);
     *out = show(s, m, groups);
     memcpy(out->centre_nm, centre_nm, sizeof out->centre_nm);
     out->radius_nm = radius_nm;

@@ -2,6 +2,7 @@
 #ifndef EDX_ANALYSIS_SCENE_ROWS_H
 #define EDX_ANALYSIS_SCENE_ROWS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "analysis/scene.h"
@@ -22,6 +23,9 @@ typedef struct edx_scene_row {
 /* Of a scene that is not grouped. Valid until the scene changes. Of a view, for one thread and
  * until its next call: put together, so that a channel may have more slots than one for a place. */
 edx_scene_row edx_scene_row_at(const edx_scene *scene, uint32_t pixel);
+
+/* Whether several threads may ask for rows at once: of no view. */
+bool edx_scene_is_kept(const edx_scene *scene);
 
 /* Any scene's pixel is as many rows, which add up. */
 uint32_t edx_scene_pieces(const edx_scene *scene);

@@ -46,6 +46,11 @@ edx_status edx_scene_new_view(const edx_scene *of, uint32_t group, uint32_t bin,
     return EDX_OK;
 }
 
+bool edx_scene_is_kept(const edx_scene *scene)
+{
+    return scene->of == NULL;
+}
+
 /* ---- pieces ---- */
 
 uint32_t edx_scene_pieces(const edx_scene *scene)

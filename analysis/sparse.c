@@ -157,7 +157,7 @@ edx_status edx_sparse_set_pool(edx_sparse *sparse, edx_pool *pool, edx_error *er
     return status;
 }
 
-const edx_pool *edx_sparse_pool(const edx_sparse *sparse)
+edx_pool *edx_sparse_pool(const edx_sparse *sparse)
 {
     return sparse->pool;
 }

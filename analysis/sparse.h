@@ -54,7 +54,7 @@ edx_status edx_sparse_rebuild(edx_sparse *sparse, edx_error *err);
 /* Makes the spectra and counts of total and folds those of all processes (edx_scene_share). NOMEM.
  */
 edx_status edx_sparse_share(edx_sparse *sparse, edx_error *err);
-const edx_pool *edx_sparse_pool(const edx_sparse *sparse); /* the caller's */
+edx_pool *edx_sparse_pool(const edx_sparse *sparse); /* the caller's */
 /* Puts all counts but those of a caller's cube into ascending order (analysis/scene_rows.h). */
 void edx_sparse_sort(edx_sparse *sparse);
 
