@@ -376,11 +376,13 @@ static void piece_ends(void *context)
 /* ---- the thread ---- */
 
 /* Maps leave before the components take every processor. Frames that leave no pause hold maps up no
- * longer than BUSY_S, and components no longer than BUSY_S after maps, or than what either took
- * last: of a time that is too short for everything components take half at most, and maps half of
- * the rest. */
+ * longer than BUSY_S, and components no longer than BUSY_S after maps, or than so many times what
+ * either took last: of a time that is too short for everything components take a fifth at most, and
+ * maps half of the rest. */
 #define QUIET_MS 4
 #define BUSY_S 1.0
+#define MAPS_TIMES 1
+#define COMPONENTS_TIMES 4
 
 /* What has to be done again, since when, and how long it waits for a pause. */
 typedef struct chore {
@@ -399,17 +401,17 @@ static bool is_overdue(const chore *c, double now)
     return c->due && now - c->since > c->patience_s;
 }
 
-static void was_done(chore *c, double began, bool whole)
+static void was_done(chore *c, double began, bool whole, int times)
 {
     const double now = monotonic_time();
-    *c = (chore){.due = !whole, .since = now, .patience_s = fmax(BUSY_S, now - began)};
+    *c = (chore){.due = !whole, .since = now, .patience_s = fmax(BUSY_S, times * (now - began))};
 }
 
 static void make_maps(edx_analyst *a, chore *maps, chore *components)
 {
     const double now = monotonic_time();
     edx_analyst_update(a, unix_time());
-    was_done(maps, now, true);
+    was_done(maps, now, true, MAPS_TIMES);
     becomes_due(components, now);
 }
 
@@ -418,7 +420,7 @@ static void find_components(edx_analyst *a, chore *components)
     const double now = monotonic_time();
     const bool whole = edx_run_decompose(a->run);
     report_facts(a);
-    was_done(components, now, whole);
+    was_done(components, now, whole, COMPONENTS_TIMES);
 }
 
 static void *work(void *argument)
@@ -433,6 +435,9 @@ static void *work(void *argument)
         const bool quiet = !got && !a->changed;
         if (got) {
             quit = task.kind == EDX_TASK_QUIT;
+            if (task.kind == EDX_TASK_SAVE && a->changed) { /* the final analysis takes its time */
+                make_maps(a, &maps, &components);
+            }
             execute(a, &task);
             edx_task_clear(&task);
         }
