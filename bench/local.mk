@@ -3,9 +3,9 @@
 BENCHES = bench/kernels bench/components bench/details bench/nmf bench/pipeline bench/latency
 
 EXTRA_PROGRAMS = $(BENCHES) bench/study $(FUZZ_TARGETS)
-EXTRA_DIST    += bench/run.py bench/report.py
+EXTRA_DIST    += bench/run.py bench/report.py bench/live.py
 CLEANFILES    += $(EXTRA_PROGRAMS) bench.json
-PHONY_TARGETS += bench bench-doc
+PHONY_TARGETS += bench bench-doc bench-live
 
 bench_kernels_SOURCES  = bench/kernels.c bench/events.c bench/events.h
 bench_kernels_LDADD    = $(EDX_ANALYSIS) -lm
@@ -27,6 +27,11 @@ bench_study_LDADD      = libedxinstrument.la $(EDX_ANALYSIS) -lm
 bench: $(BENCHES) edxd$(EXEEXT) edxsim$(EXEEXT)
 	@test -n '$(EDX_PYTHON)' || { echo 'bench: no Python with hyperspy, see configure' >&2; exit 1; }
 	$(EDX_PYTHON) $(srcdir)/bench/run.py . bench.json
+
+# A scan of 1024 x 1024 x 2048, live: some twenty minutes.
+bench-live: edxd$(EXEEXT)
+	@test -n '$(EDX_PYTHON)' || { echo 'bench-live: no Python with numpy and zmq, see configure' >&2; exit 1; }
+	$(EDX_PYTHON) $(srcdir)/bench/live.py .
 
 bench-doc:
 	$(EDX_PYTHON) $(srcdir)/bench/report.py bench.json $(srcdir)/doc/performance.md $(srcdir)/doc/performance.png
