@@ -377,6 +377,15 @@ static void test_k(void **state)
     edx_simulator_free(&simulator);
 }
 
+/* The paper's scan has about 500 counts a pixel, which is what all that is promised of it needs. */
+static void test_dose(void **state)
+{
+    (void)state;
+    edx_simulator *simulator = simulate("agau-8nm", SEED, 1.0);
+    assert_near(100 * mean_counts(simulator) / (64 * 64), 500, 25, "counts a pixel in 100 frames");
+    edx_simulator_free(&simulator);
+}
+
 /* A frame's total is Poisson about its mean: chi2 over frames. */
 static void test_totals(void **state)
 {
@@ -717,27 +726,17 @@ static void test_whole_frames(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_generators),
-        cmocka_unit_test(test_poisson),
-        cmocka_unit_test(test_gauss),
-        cmocka_unit_test(test_alias),
-        cmocka_unit_test(test_line_energies),
-        cmocka_unit_test(test_line_ratios),
-        cmocka_unit_test(test_ionisation),
-        cmocka_unit_test(test_detector),
-        cmocka_unit_test(test_line_shape),
-        cmocka_unit_test(test_sphere),
-        cmocka_unit_test(test_gradient),
-        cmocka_unit_test(test_k),
-        cmocka_unit_test(test_totals),
-        cmocka_unit_test(test_distribution),
-        cmocka_unit_test(test_composition),
-        cmocka_unit_test(test_same_seed),
-        cmocka_unit_test(test_drift_and_damage),
-        cmocka_unit_test(test_decay),
-        cmocka_unit_test(test_options),
-        cmocka_unit_test(test_scenes),
-        cmocka_unit_test(test_truth_rings),
+        cmocka_unit_test(test_generators),    cmocka_unit_test(test_poisson),
+        cmocka_unit_test(test_gauss),         cmocka_unit_test(test_alias),
+        cmocka_unit_test(test_line_energies), cmocka_unit_test(test_line_ratios),
+        cmocka_unit_test(test_ionisation),    cmocka_unit_test(test_detector),
+        cmocka_unit_test(test_line_shape),    cmocka_unit_test(test_sphere),
+        cmocka_unit_test(test_gradient),      cmocka_unit_test(test_k),
+        cmocka_unit_test(test_dose),          cmocka_unit_test(test_totals),
+        cmocka_unit_test(test_distribution),  cmocka_unit_test(test_composition),
+        cmocka_unit_test(test_same_seed),     cmocka_unit_test(test_drift_and_damage),
+        cmocka_unit_test(test_decay),         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_scenes),        cmocka_unit_test(test_truth_rings),
         cmocka_unit_test(test_whole_frames),
     };
     print_message("seed %d\n", SEED);
