@@ -201,6 +201,9 @@ static void keep_memory(void)
     mallopt(M_MMAP_THRESHOLD, 256 << 20);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
     mallopt(M_TOP_PAD, 16 << 20);
+    /* The rest of what a thread's own arena once held is never given back (glibc trims the end of
+     * the first one alone): memory would grow to the most that each thread ever had. */
+    mallopt(M_ARENA_MAX, 1);
 }
 
 /* Libraries may have started threads before main (OpenBLAS does), in which no signal is blocked.
