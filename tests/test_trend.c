@@ -84,8 +84,8 @@ static void test_undamaged_runs_are_not_named(void **state)
 {
     edx_random random;
     const unsigned runs = 2000;
-    /* one in a hundred, and three standard errors */
-    const unsigned most = (unsigned)(0.01 * runs + 3 * sqrt(0.01 * 0.99 * runs));
+    const double level = EDX_DAMAGE_LEVEL; /* and three standard errors */
+    const unsigned most = (unsigned)(level * runs + 3 * sqrt(level * (1 - level) * runs));
 
     (void)state;
     edx_random_seed(&random, seed_of_run(), 1);
