@@ -260,7 +260,8 @@ void edx_admission_note(edx_admission *admission, edx_handshake handshake)
     else if (handshake == EDX_HANDSHAKE_FOREIGN)
         a->trouble = "edxd wants a key: --key FILE, made by edxctl keygen, whose .pub file is in "
                      "edxd's security.clients";
-    else if (a->has_keys && !a->admitted && a->broken >= MANY_BROKEN)
+    else if (a->has_keys && !a->admitted && a->broken >= MANY_BROKEN && !a->trouble)
         a->trouble = "edxd breaks off the handshake: --server-key must be the .pub file of its "
-                     "security.keys, and yours must be in its security.clients";
+                     "security.keys, and yours must be in its security.clients; where it uses no "
+                     "keys, leave out --key"; /* a peer without keys may close before it is heard */
 }
