@@ -46,7 +46,7 @@ void grain_draw(grain_shape shape, uint64_t seed, grain *out)
         out->diameter_nm = 8.0;
     out->centre_nm[0] = uniform(&random, 7.4, 8.4);
     out->centre_nm[1] = uniform(&random, 7.4, 8.4);
-    out->level = shape >= GRAIN_SHAPES ? 0 : uniform(&random, -0.15, 0.15);
+    out->level = shape >= GRAIN_SHAPES ? 0 : uniform(&random, -GRAIN_LEVEL, GRAIN_LEVEL);
     out->turn = uniform(&random, 0, 2 * PI);
 }
 

@@ -9,6 +9,9 @@
 #include "proto/frame.h"
 
 /* The first nine are what SCIENCE names; the last two are not round, and paper is agau-8nm's. */
+/* Most by which the composition of a drawn grain differs from its shape's. */
+#define GRAIN_LEVEL 0.15
+
 typedef enum grain_shape {
     GRAIN_FLAT,
     GRAIN_WEAK,

@@ -35,6 +35,7 @@
 #define DOSES 2u
 #define KINDS 3u /* of profiles */
 #define MAPS 3u
+#define STANDARDS 3      /* -GRAIN_LEVEL to GRAIN_LEVEL */
 #define TWO_SIDED 2.5758 /* sigma of p = 0.01 */
 
 /* Paper's dose; 0.3 of the rate and 50 frames. */
@@ -50,6 +51,7 @@ typedef struct study {
     grain_source *source;
     edx_line lines[2];
     double windows[2 * E], k[2];
+    double standards[STANDARDS]; /* k by composition */
     edx_model *model;
     edx_denoise *denoise;
     edx_denoise_maps *maps;
@@ -140,20 +142,41 @@ static void set_lines(study *s)
     }
 }
 
-/* k of these windows from a standard: a flat particle without noise. */
-static void calibrate(study *s)
+/* k of these windows from a standard without noise: a flat particle. */
+static double standard(study *s, double level)
 {
+    static const double centre_nm[3] = {0};
     double full[E * BIN], binned[E] = {0};
-    const grain flat = {GRAIN_FLAT, {8, 8}, 8, -0.035, 0};
+    const grain flat = {GRAIN_FLAT, {8, 8}, 8, level, 0};
+    const double fraction = grain_fraction(&flat, centre_nm);
 
     grain_source_place(s->source, &flat);
     grain_source_expected(s->source, &flat, 4, 1, full);
     for (uint32_t c = 0; c < E * BIN; c++)
         binned[c / BIN] += full[c];
-    s->k[0] = dot(s->windows + E, binned) / dot(s->windows, binned);
-    s->k[1] = 1;
-    s->lines[0].k = s->k[0];
-    s->lines[1].k = 1;
+    return dot(s->windows + E, binned) / dot(s->windows, binned) * fraction / (1 - fraction);
+}
+
+static void use_k(study *s, double k)
+{
+    s->k[0] = s->lines[0].k = k;
+    s->k[1] = s->lines[1].k = 1;
+}
+
+static void calibrate(study *s)
+{
+    for (int i = 0; i < STANDARDS; i++)
+        s->standards[i] = standard(s, (i - 1) * GRAIN_LEVEL);
+    use_k(s, standard(s, -0.035)); /* as much of both */
+}
+
+/* The parabola through the standards. Lines of one element that lie under another's make k depend
+ * on composition: an error of k, which is told apart from that of counts. */
+static double k_of(const study *s, double level)
+{
+    const double *k = s->standards, x = level / GRAIN_LEVEL;
+
+    return k[1] + 0.5 * x * (k[2] - k[0]) + 0.5 * x * x * (k[2] - 2 * k[1] + k[0]);
 }
 
 static void set_up(study *s, double resolution_eV)
@@ -435,6 +458,7 @@ static void study_rings(study *s, uint32_t particles, uint64_t seed)
                 edx_denoise_result result;
                 measure(s, shape, seed + (dose * GRAIN_SHAPES + shape) * 1000 + i, doses[dose],
                         false);
+                use_k(s, k_of(s, s->grain.level));
                 const edx_denoise_input input = input_of(s);
                 find_raw(s);
                 spent -= now_ms();
@@ -446,6 +470,7 @@ static void study_rings(study *s, uint32_t particles, uint64_t seed)
         print_coverage(s, dose);
         print_pulls(s, dose);
     }
+    use_k(s, standard(s, -0.035));
     printf("\n    %.2f ms a particle\n", spent / (particles * GRAIN_SHAPES * DOSES));
 }
 
@@ -874,8 +899,11 @@ int main(int argc, char **argv)
         return 2;
     }
     set_up(&s, o.resolution_eV);
-    printf("study of denoising: %u particles of each shape, seed %llu, k %.4f\n", o.particles,
-           (unsigned long long)o.seed, s.k[0]);
+    printf("study of denoising: %u particles of each shape, seed %llu\n", o.particles,
+           (unsigned long long)o.seed);
+    printf("k of the windows at 0.5: %.4f; %.4f, %.4f, %.4f at -%.2f, 0, +%.2f of the shapes' "
+           "composition\n",
+           s.k[0], s.standards[0], s.standards[1], s.standards[2], GRAIN_LEVEL, GRAIN_LEVEL);
     if (o.particles > 0)
         study_rings(&s, o.particles, o.seed);
     study_bias(&s, o.runs, o.seed);
