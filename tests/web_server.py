@@ -483,13 +483,16 @@ class Load(Web):
             self.stop.clear()
             self.publish_maps(0.1, 64, 14)
             b = self.s.browser(rate=rate)
-            b.run(6)
+            for _ in range(4):  # a busy machine publishes few
+                b.run(6)
+                ages = self.ages(b, 2)
+                if len(ages) > 4:
+                    break
             self.stop.set()
-            ages = self.ages(b, 2)
+            self.assertGreater(len(ages), 4)
             p95 = np.percentile(ages, 95)
             print(f"{rate / 1e3:.0f} kB/s: messages of {b.largest / 1e3:.0f} kB, {len(ages)} maps, "
                   f"age p50 {np.median(ages):.2f} s, p95 {p95:.2f} s", flush=True)
-            self.assertGreater(len(ages), 4)
             self.assertLess(p95, goal * SLOW * self.others.factor())
             b.close()
 
