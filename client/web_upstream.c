@@ -17,7 +17,9 @@
 /* The control socket is asked this often whether it answers, and does not after so long. */
 #define PROBE_S 2.0
 #define UNANSWERED_S 6.0
-/* How long a question waits for its answer; a patient one, while edxd is heard. */
+/* How long a question waits for edxweb to meet edxd; then for its answer; a patient one, while edxd
+ * is heard. */
+#define CONNECT_S 3.0
 #define ANSWER_S 10.0
 #define PATIENT_S 900.0
 #define MAX_QUESTIONS 64
@@ -28,6 +30,7 @@ struct question {
     question *next;
     uint64_t viewer, id;
     bool patient;
+    double since;
     void *bytes;
     size_t size;
 };
@@ -73,6 +76,7 @@ struct edx_upstream {
     unsigned unmade; /* a bit per topic whose newest is to be made into a parcel */
     bool looked_at;
     uint64_t serial, tags;
+    question *held; /* the next, while nobody is connected */
     waiting waits[MAX_QUESTIONS];
     double answered, probe; /* last answer; next probe */
 };
@@ -225,8 +229,12 @@ static void free_question(question *q)
 
 static question *next_question(edx_upstream *u)
 {
+    question *q = u->held;
+    u->held = NULL;
+    if (q)
+        return q;
     pthread_mutex_lock(&u->lock);
-    question *q = u->questions;
+    q = u->questions;
     if (q) {
         u->questions = q->next;
         u->n_questions--;
@@ -237,12 +245,19 @@ static question *next_question(edx_upstream *u)
     return q;
 }
 
+/* A page may ask before edxweb and edxd have met; once they have, nothing waits for an edxd that is
+ * away: a stop is not for the next one. */
 static void send_questions(edx_upstream *u)
 {
     edx_error err;
     for (question *q = next_question(u); q; q = next_question(u)) {
         waiting about = {.viewer = q->viewer, .id = q->id, .patient = q->patient};
-        if (send_request(u, &about, q->bytes, q->size, &err))
+        edx_status status = send_request(u, &about, q->bytes, q->size, &err);
+        if (status == EDX_E_STATE && u->answered <= 0 && edx_monotonic() - q->since < CONNECT_S) {
+            u->held = q;
+            return;
+        }
+        if (status)
             refuse(u, q->viewer, q->id, err.text);
         free_question(q);
     }
@@ -520,7 +535,7 @@ edx_status edx_upstream_ask(edx_upstream *u, uint64_t viewer, uint64_t id, const
     if (pack)
         edx_pack_node(pack, request);
     if (q) {
-        *q = (question){.viewer = viewer, .id = id, .patient = patient};
+        *q = (question){.viewer = viewer, .id = id, .patient = patient, .since = edx_monotonic()};
         q->bytes = pack ? edx_pack_take(pack, &q->size) : NULL;
     }
     edx_status status =

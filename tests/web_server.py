@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import unittest
@@ -431,6 +432,28 @@ class Control(unittest.TestCase):
         self.b.until(lambda: self.b.links[-1]["connected"] and self.b.links[-1]["control"])
         time.sleep(0.5)
         self.assertEqual(self.d.status()["state"], "acquiring")
+
+    def test_a_question_may_be_early(self):
+        """One that comes before edxweb has met edxd waits for that, and not for ever."""
+        with tempfile.TemporaryDirectory() as place:
+            control = f"ipc://{place}/control"
+            s = Server(self.d.endpoint["publish"], control)
+            self.addCleanup(s.close)
+            b = s.browser()
+            start = time.monotonic()
+            self.assertIn("no edxd is connected", b.answer(1, cmd="status")["error"])
+            self.assertGreater(time.monotonic() - start, 2.5)
+            b.ask(2, cmd="status")
+            with zmq.Context() as context, context.socket(zmq.ROUTER) as edxd:
+                edxd.setsockopt(zmq.LINGER, 0)
+                edxd.bind(control)
+                while 2 not in b.replies:
+                    if edxd.poll(50):
+                        *envelope, request = edxd.recv_multipart()
+                        edxd.send_multipart([*envelope, msgpack.packb({"ok": True, "early": True})])
+                    b.run(0.05)
+                    self.assertLess(time.monotonic() - start, WAIT)
+            self.assertEqual(b.replies[2], {"ok": True, "early": True})
 
     def test_read_only(self):
         s = Server(self.d.endpoint["publish"], self.d.endpoint["control"])
