@@ -243,8 +243,9 @@ static void wait_until_finished(edx_client *client)
     char text[16] = "";
     for (int i = 0; i < WAIT_MS / 50 && strcmp(text, "finished") != 0; i++) {
         nanosleep(&pause, NULL);
-        if (edx_client_ask(client, question, WAIT_MS, &reply, NULL) == EDX_DONE)
-            edx_item_text(edx_item_get(reply, "state"), text, sizeof text);
+        if (edx_client_ask(client, question, WAIT_MS, &reply, NULL) != EDX_DONE)
+            return;
+        edx_item_text(edx_item_get(reply, "state"), text, sizeof text);
     }
 }
 
