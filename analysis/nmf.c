@@ -114,7 +114,9 @@ static void take_results(edx_nmf *n)
 
 static double evaluate(edx_nmf *n, const edx_scene *store)
 {
-    return edx_nmf_pass_log(n->pass, store) + n->digits;
+    double sum = edx_nmf_pass_log(n->pass, store, isnan(n->digits) ? &n->digits : NULL);
+
+    return sum + n->digits;
 }
 
 /* ---- start ---- */
@@ -212,7 +214,7 @@ static void follow(edx_nmf *n, const edx_scene *store, uint32_t passes)
         n->age = 0;
     }
     if (isnan(n->divergence)) {
-        n->digits = edx_nmf_pass_digits(n->pass, store);
+        n->digits = NAN;
         push_on(n, store, passes);
         n->divergence = evaluate(n, store);
     } else if (passes > 0) {

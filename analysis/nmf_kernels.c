@@ -12,13 +12,12 @@
 #define UNROLL _Pragma("GCC unroll 16")
 #endif
 #define LN2 0.69314718f
+/* Sums of g, so that additions need not wait for each other. */
+#define PARTIAL(N) ((N) < 4 ? 4 / (N) : 1)
 
 typedef uint16_t keys_4 __attribute__((vector_size(8)));
 typedef uint16_t keys_8 __attribute__((vector_size(16)));
 typedef uint16_t keys_16 __attribute__((vector_size(32)));
-typedef uint8_t digits_4 __attribute__((vector_size(4)));
-typedef uint8_t digits_8 __attribute__((vector_size(8)));
-typedef uint8_t digits_16 __attribute__((vector_size(16)));
 typedef int32_t ints_4 __attribute__((vector_size(16)));
 typedef int32_t ints_8 __attribute__((vector_size(32)));
 typedef int32_t ints_16 __attribute__((vector_size(64)));
@@ -55,24 +54,10 @@ typedef float any_16 __attribute__((vector_size(64), aligned(4), may_alias));
 #define SUMS_16(v)                                                                                 \
     HALF_16(HALF_16(FOUR_16(v), FOUR_16(v + 4)), HALF_16(FOUR_16(v + 8), FOUR_16(v + 12)))
 
-/* Whether no slot has a place above 0, as nearly always. */
-INLINE bool narrow(const edx_scene_row *row)
-{
-    uint64_t all = 0, four;
-    uint32_t i = 0;
-
-    for (; i + 4 <= row->n; i += 4) {
-        memcpy(&four, row->keys + i, sizeof four);
-        all |= four;
-    }
-    for (; i < row->n; i++)
-        all |= row->keys[i];
-    return (all & ~(EDX_ROW_CHANNEL * 0x0001000100010001u)) == 0;
-}
-
 /* The loops for vectors of L lanes, N of which make a pixel's weights. L slots go through at once:
- * their p are the sums over the lanes of L products, which a tree of shuffles makes one vector. */
-#define DEFINE_LOOPS(NAME, TARGET, L, N)                                                           \
+ * their p are the sums over the lanes of L products, which a tree of shuffles makes one vector.
+ * COUNTS makes L digits numbers, which compilers do byte by byte if it is left to them. */
+#define DEFINE_LOOPS(NAME, TARGET, L, N, COUNTS)                                                   \
     typedef struct NAME##_some {                                                                   \
         floats_##L part[N];                                                                        \
     } NAME##_some;                                                                                 \
@@ -104,10 +89,8 @@ INLINE bool narrow(const edx_scene_row *row)
     {                                                                                              \
         NAME##_slots to;                                                                           \
         keys_##L k;                                                                                \
-        digits_##L d;                                                                              \
         memcpy(&k, keys, sizeof k);                                                                \
-        memcpy(&d, digits, sizeof d);                                                              \
-        to.x = __builtin_convertvector(__builtin_convertvector(d, ints_##L), floats_##L);          \
+        to.x = COUNTS(digits);                                                                     \
         UNROLL                                                                                     \
         for (uint32_t i = 0; i < (L); i++)                                                         \
             to.at[i] = (all_narrow ? keys[i] : keys[i] & EDX_ROW_CHANNEL) * (L) * (N);             \
@@ -142,7 +125,7 @@ INLINE bool narrow(const edx_scene_row *row)
             NAME##_some x = NAME##_load(h + slots->at[i]), y = NAME##_load(s + slots->at[i]);      \
             UNROLL                                                                                 \
             for (uint32_t n = 0; n < (N); n++) {                                                   \
-                g->part[n] += ratio * x.part[n];                                                   \
+                g[i % PARTIAL(N)].part[n] += ratio * x.part[n];                                    \
                 y.part[n] += ratio * u->part[n];                                                   \
             }                                                                                      \
             NAME##_store(s + slots->at[i], &y);                                                    \
@@ -171,23 +154,26 @@ INLINE bool narrow(const edx_scene_row *row)
     TARGET INLINE void NAME##_all(const edx_scene_row *row, const float *h, const float *u_,       \
                                   float *g_, float *s, bool all_narrow)                            \
     {                                                                                              \
-        NAME##_some u = NAME##_load(u_), g = {{{0}}};                                              \
+        NAME##_some u = NAME##_load(u_), g[PARTIAL(N)] = {{{{0}}}};                                \
         uint32_t i = 0;                                                                            \
         for (; i + (L) <= row->n; i += (L)) {                                                      \
             NAME##_slots slots = NAME##_open(row->keys + i, row->digits + i, all_narrow);          \
-            NAME##_take(&slots, h, &u, &g, s);                                                     \
+            NAME##_take(&slots, h, &u, g, s);                                                      \
         }                                                                                          \
         if (i < row->n) {                                                                          \
             NAME##_slots slots = NAME##_open_rest(row, i);                                         \
-            NAME##_take(&slots, h, &u, &g, s);                                                     \
+            NAME##_take(&slots, h, &u, g, s);                                                      \
         }                                                                                          \
-        NAME##_store(g_, &g);                                                                      \
+        for (i = 1; i < PARTIAL(N); i++)                                                           \
+            for (uint32_t n = 0; n < (N); n++)                                                     \
+                g[0].part[n] += g[i].part[n];                                                      \
+        NAME##_store(g_, &g[0]);                                                                   \
     }                                                                                              \
                                                                                                    \
     TARGET static void NAME##_step(const edx_scene_row *row, const float *h, const float *u,       \
                                    float *g, float *s)                                             \
     {                                                                                              \
-        if (narrow(row))                                                                           \
+        if (edx_scene_row_is_narrow(row))                                                          \
             NAME##_all(row, h, u, g, s, true);                                                     \
         else                                                                                       \
             NAME##_all(row, h, u, g, s, false);                                                    \
@@ -208,13 +194,14 @@ INLINE bool narrow(const edx_scene_row *row)
         return __builtin_convertvector(exponent, floats_##L) * LN2 + z * series;                   \
     }                                                                                              \
                                                                                                    \
-    TARGET static float NAME##_log(const edx_scene_row *row, const float *h, const float *u_)      \
+    TARGET INLINE float NAME##_log_all(const edx_scene_row *row, const float *h, const float *u_,  \
+                                       bool all_narrow)                                            \
     {                                                                                              \
         NAME##_some u = NAME##_load(u_);                                                           \
         floats_##L sums = {0};                                                                     \
         uint32_t i = 0;                                                                            \
         for (; i + (L) <= row->n; i += (L)) {                                                      \
-            NAME##_slots slots = NAME##_open(row->keys + i, row->digits + i, false);               \
+            NAME##_slots slots = NAME##_open(row->keys + i, row->digits + i, all_narrow);          \
             sums += slots.x * NAME##_ln(slots.x / NAME##_expected(&slots, h, &u));                 \
         }                                                                                          \
         if (i < row->n) {                                                                          \
@@ -228,12 +215,23 @@ INLINE bool narrow(const edx_scene_row *row)
         return sum;                                                                                \
     }                                                                                              \
                                                                                                    \
+    TARGET static float NAME##_log(const edx_scene_row *row, const float *h, const float *u)       \
+    {                                                                                              \
+        return edx_scene_row_is_narrow(row) ? NAME##_log_all(row, h, u, true)                      \
+                                            : NAME##_log_all(row, h, u, false);                    \
+    }                                                                                              \
+                                                                                                   \
     static const edx_nmf_kernel NAME##_kernel = {(L) * (N), NAME##_step, NAME##_log};
 
-DEFINE_LOOPS(plain_8, , 4, 2)
-DEFINE_LOOPS(plain_16, , 4, 4)
-DEFINE_LOOPS(plain_32, , 4, 8)
-DEFINE_LOOPS(plain_64, , 4, 16)
+INLINE floats_4 counts_4(const uint8_t *digits)
+{
+    return (floats_4){digits[0], digits[1], digits[2], digits[3]};
+}
+
+DEFINE_LOOPS(plain_8, , 4, 2, counts_4)
+DEFINE_LOOPS(plain_16, , 4, 4, counts_4)
+DEFINE_LOOPS(plain_32, , 4, 8, counts_4)
+DEFINE_LOOPS(plain_64, , 4, 16, counts_4)
 
 #define WIDTHS 4
 static const edx_nmf_kernel *const plain[WIDTHS] = {&plain_8_kernel, &plain_16_kernel,
@@ -249,17 +247,29 @@ static const edx_nmf_kernel *of_width(const edx_nmf_kernel *const *kernels, uint
 
 #ifdef __x86_64__
 
+#include <immintrin.h>
+
 #define AVX2 __attribute__((target("avx2,fma")))
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 
-DEFINE_LOOPS(avx2_8, AVX2, 8, 1)
-DEFINE_LOOPS(avx2_16, AVX2, 8, 2)
-DEFINE_LOOPS(avx2_32, AVX2, 8, 4)
-DEFINE_LOOPS(avx2_64, AVX2, 8, 8)
-DEFINE_LOOPS(avx512_8, AVX512, 8, 1)
-DEFINE_LOOPS(avx512_16, AVX512, 16, 1)
-DEFINE_LOOPS(avx512_32, AVX512, 16, 2)
-DEFINE_LOOPS(avx512_64, AVX512, 16, 4)
+__attribute__((target("avx2"))) INLINE floats_8 counts_8(const uint8_t *digits)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const void *)digits)));
+}
+
+AVX512 INLINE floats_16 counts_16(const uint8_t *digits)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const void *)digits)));
+}
+
+DEFINE_LOOPS(avx2_8, AVX2, 8, 1, counts_8)
+DEFINE_LOOPS(avx2_16, AVX2, 8, 2, counts_8)
+DEFINE_LOOPS(avx2_32, AVX2, 8, 4, counts_8)
+DEFINE_LOOPS(avx2_64, AVX2, 8, 8, counts_8)
+DEFINE_LOOPS(avx512_8, AVX512, 8, 1, counts_8)
+DEFINE_LOOPS(avx512_16, AVX512, 16, 1, counts_16)
+DEFINE_LOOPS(avx512_32, AVX512, 16, 2, counts_16)
+DEFINE_LOOPS(avx512_64, AVX512, 16, 4, counts_16)
 
 static const edx_nmf_kernel *const avx2[WIDTHS] = {&avx2_8_kernel, &avx2_16_kernel, &avx2_32_kernel,
                                                    &avx2_64_kernel};

@@ -19,7 +19,7 @@
 /* A range of pixels, gone through by one thread in order. */
 typedef struct lane {
     uint32_t first, end;
-    double sum; /* of logarithms */
+    double sum, digits; /* of logarithms; see edx_nmf_pass_log */
     double totals[EDX_NMF_WIDEST];
 } lane;
 
@@ -163,6 +163,7 @@ typedef struct job {
     uint32_t block, first_lane, n_lanes; /* of the lanes that run */
     bool whole;
     bool gathered; /* the lanes are */
+    bool digits;   /* are asked for */
     float mix, push;
     const float *maps;
     float even[EDX_NMF_WIDEST]; /* each component's part of all counts */
@@ -352,24 +353,6 @@ void edx_nmf_pass_blocks(edx_nmf_pass *pass, const edx_scene *store, float push)
 
 /* ---- logarithms ---- */
 
-static void log_lane(void *context, uint32_t index, uint32_t worker)
-{
-    const job *j = context;
-    edx_nmf_pass *p = j->pass;
-    lane *l = &p->lanes[index];
-    _Alignas(64) float u[EDX_NMF_WIDEST];
-
-    (void)worker;
-    l->sum = 0;
-    for (uint32_t i = l->first; i < l->end; i++) {
-        edx_scene_row row = edx_scene_row_at(j->store, i);
-        for (uint32_t k = 0; k < p->width; k++)
-            u[k] = p->w[(size_t)i * p->width + k] * p->inverse[k];
-        if (row.n > 0)
-            l->sum += (double)p->kernel->log(&row, p->h, u);
-    }
-}
-
 static double own_log(double x)
 {
     return x > 0 ? x * log(x) : 0;
@@ -384,53 +367,52 @@ static void digits_of_voxel(void *context, uint32_t channel, uint32_t count)
 }
 
 /* Only of pixels where some count has several digits. */
-static double digits_of_pixel(const edx_scene *store, uint32_t pixel)
+static double digits_of_row(const edx_scene *store, uint32_t pixel, const edx_scene_row *row)
 {
-    edx_scene_row row = edx_scene_row_at(store, pixel);
-    uint32_t keys = 0;
     double sum = 0;
 
-    for (uint32_t s = 0; s < row.n; s++)
-        keys |= row.keys[s];
-    if (keys <= EDX_ROW_CHANNEL)
+    if (edx_scene_row_is_narrow(row))
         return 0;
     edx_scene_visit(store, pixel, digits_of_voxel, &sum);
-    for (uint32_t s = 0; s < row.n; s++)
-        sum -= own_log(ldexp(row.digits[s], (int)(row.keys[s] >> EDX_ROW_CHANNEL_BITS) * 8));
+    for (uint32_t s = 0; s < row->n; s++)
+        sum -= own_log(ldexp(row->digits[s], (int)(row->keys[s] >> EDX_ROW_CHANNEL_BITS) * 8));
     return sum;
 }
 
-static void digits_lane(void *context, uint32_t index, uint32_t worker)
+static void log_lane(void *context, uint32_t index, uint32_t worker)
 {
     const job *j = context;
-    lane *l = &j->pass->lanes[index];
+    edx_nmf_pass *p = j->pass;
+    lane *l = &p->lanes[index];
+    _Alignas(64) float u[EDX_NMF_WIDEST];
 
     (void)worker;
-    l->sum = 0;
-    for (uint32_t i = l->first; i < l->end; i++)
-        l->sum += digits_of_pixel(j->store, i);
+    l->sum = l->digits = 0;
+    for (uint32_t i = l->first; i < l->end; i++) {
+        edx_scene_row row = edx_scene_row_at(j->store, i);
+        for (uint32_t k = 0; k < p->width; k++)
+            u[k] = p->w[(size_t)i * p->width + k] * p->inverse[k];
+        if (row.n > 0)
+            l->sum += (double)p->kernel->log(&row, p->h, u);
+        if (j->digits)
+            l->digits += digits_of_row(j->store, i, &row);
+    }
 }
 
-static double sum_of_lanes(edx_nmf_pass *p, const edx_scene *store, edx_pool_task *task)
+double edx_nmf_pass_log(edx_nmf_pass *pass, const edx_scene *store, double *digits)
 {
-    job j = {.pass = p, .store = store};
-    double sum = 0;
+    job j = {.pass = pass, .store = store, .digits = digits != NULL};
+    double sums[2] = {0};
 
-    edx_pool_run(p->pool, p->n_lanes, task, &j);
-    for (uint32_t l = 0; l < p->n_lanes; l++)
-        sum += p->lanes[l].sum;
-    edx_pool_sum(p->pool, EDX_F8, &sum, 1);
-    return sum;
-}
-
-double edx_nmf_pass_log(edx_nmf_pass *pass, const edx_scene *store)
-{
-    return sum_of_lanes(pass, store, log_lane);
-}
-
-double edx_nmf_pass_digits(edx_nmf_pass *pass, const edx_scene *store)
-{
-    return sum_of_lanes(pass, store, digits_lane);
+    edx_pool_run(pass->pool, pass->n_lanes, log_lane, &j);
+    for (uint32_t l = 0; l < pass->n_lanes; l++) {
+        sums[0] += pass->lanes[l].sum;
+        sums[1] += pass->lanes[l].digits;
+    }
+    edx_pool_sum(pass->pool, EDX_F8, sums, 2);
+    if (digits != NULL)
+        *digits = sums[1];
+    return sums[0];
 }
 
 /* ---- fitting to a store ---- */

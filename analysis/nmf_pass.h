@@ -44,11 +44,10 @@ void edx_nmf_pass_blocks(edx_nmf_pass *pass, const edx_scene *store, float push)
 /* One pass with H as it is until the end: the divergence cannot rise. */
 void edx_nmf_pass_whole(edx_nmf_pass *pass, const edx_scene *store);
 
-/* Sum over slots x of x log(x / p), p the mean expected there: the divergence, but for digits. */
-double edx_nmf_pass_log(edx_nmf_pass *pass, const edx_scene *store);
-/* What that lacks where counts have several digits: sum of x log x over counts minus that over
- * slots. */
-double edx_nmf_pass_digits(edx_nmf_pass *pass, const edx_scene *store);
+/* Sum over slots x of x log(x / p), p the mean expected there: the divergence, but for digits
+ * (NULL: not asked for), which is what that lacks where counts have several digits: the sum of x
+ * log x over counts minus that over slots, a property of the store. */
+double edx_nmf_pass_log(edx_nmf_pass *pass, const edx_scene *store, double *digits);
 
 /* Remembers everything; brings back what was remembered. */
 void edx_nmf_pass_keep(edx_nmf_pass *pass);

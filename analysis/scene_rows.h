@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "analysis/scene.h"
 
@@ -19,6 +20,21 @@ typedef struct edx_scene_row {
     const uint8_t *digits;
     uint32_t n;
 } edx_scene_row;
+
+/* Whether no slot has a place above 0, as nearly always. */
+static inline bool edx_scene_row_is_narrow(const edx_scene_row *row)
+{
+    uint64_t all = 0, four;
+    uint32_t i = 0;
+
+    for (; i + 4 <= row->n; i += 4) {
+        memcpy(&four, row->keys + i, sizeof four);
+        all |= four;
+    }
+    for (; i < row->n; i++)
+        all |= row->keys[i];
+    return (all & ~(EDX_ROW_CHANNEL * UINT64_C(0x0001000100010001))) == 0;
+}
 
 /* Of a scene that is not grouped. Valid until the scene changes. Of a view, for one thread and
  * until its next call: put together, so that a channel may have more slots than one for a place. */
