@@ -29,6 +29,7 @@ struct edx_pass {
     float *w;      /* [channels + 1, EDX_PASS] the last: 0 */
     float *column; /* [channels] */
     float values[2][EDX_PASS_VALUES];
+    float squares[256]; /* of digits */
     lane lanes[MAX_LANES];
 };
 
@@ -69,6 +70,8 @@ static void fill_values(edx_pass *p)
         p->values[0][i] = (float)ldexp(i % 256, (int)(i / 256 * 8));
         p->values[1][i] = -p->values[0][i];
     }
+    for (uint32_t i = 0; i < 256; i++)
+        p->squares[i] = (float)(i * i);
 }
 
 static void cut_lanes(edx_pass *p)
@@ -389,6 +392,7 @@ void edx_pass_maps(edx_pass *pass, const edx_scene *store, uint32_t n, float *ma
 }
 
 typedef struct squaring {
+    const float *squares; /* [256] of a digit */
     const float *column;
     float *tally; /* [channels] 0 between pixels */
     double sum;
@@ -412,35 +416,33 @@ static void square_voxel(void *context, uint32_t channel, uint32_t count)
     s->sum += x * x * (double)s->column[channel];
 }
 
-static inline float square_slot(const edx_scene_row *row, uint32_t i, const float *column,
-                                uint32_t *keys)
+static inline float square_slot(const edx_scene_row *row, uint32_t i, const squaring *s)
 {
-    float x = row->digits[i];
-
-    *keys |= row->keys[i];
-    return x * x * column[row->keys[i] & EDX_ROW_CHANNEL];
+    return s->squares[row->digits[i]] * s->column[row->keys[i]];
 }
 
 /* A pixel in one piece whose counts all have one digit: others go the long way. Four sums, so that
  * additions need not wait for each other. */
 static bool square_row(const edx_scene *store, uint32_t pixel, squaring *s)
 {
-    uint32_t keys = 0, i = 0;
     float a = 0, b = 0, c = 0, d = 0;
+    uint32_t i = 0;
 
     if (edx_scene_pieces(store) != 1 || edx_scene_map(store) != NULL)
         return false;
     edx_scene_row row = edx_scene_piece(store, pixel, 0);
+    if (!edx_scene_row_is_narrow(&row))
+        return false;
     for (; i + 4 <= row.n; i += 4) {
-        a += square_slot(&row, i, s->column, &keys);
-        b += square_slot(&row, i + 1, s->column, &keys);
-        c += square_slot(&row, i + 2, s->column, &keys);
-        d += square_slot(&row, i + 3, s->column, &keys);
+        a += square_slot(&row, i, s);
+        b += square_slot(&row, i + 1, s);
+        c += square_slot(&row, i + 2, s);
+        d += square_slot(&row, i + 3, s);
     }
     for (; i < row.n; i++)
-        a += square_slot(&row, i, s->column, &keys);
+        a += square_slot(&row, i, s);
     s->sum = (double)(a + b + (c + d));
-    return keys <= EDX_ROW_CHANNEL;
+    return true;
 }
 
 static void square_lane(void *context, uint32_t index, uint32_t worker)
@@ -452,7 +454,7 @@ static void square_lane(void *context, uint32_t index, uint32_t worker)
     (void)worker;
     l->square[0] = 0;
     for (uint32_t i = l->first; i < l->end; i++) {
-        squaring s = {p->column, l->y, 0};
+        squaring s = {p->squares, p->column, l->y, 0};
         if (!square_row(j->store, i, &s)) {
             s.sum = 0;
             edx_scene_visit(j->store, i, tally_voxel, &s);
