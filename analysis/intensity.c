@@ -356,13 +356,13 @@ typedef struct adding {
 static void add_task(void *context, uint32_t chunk, uint32_t worker)
 {
     const adding *a = context;
-    uint32_t row = a->row_0 + chunk, bin = a->in->bin;
-    uint32_t first = row * bin > a->first ? row * bin : a->first;
-    uint32_t end = (row + 1) * bin < a->end ? (row + 1) * bin : a->end;
+    uint32_t bin = a->in->bin, rows = edx_pool_rows(a->in->cols) * bin;
+    uint32_t from = a->row_0 * bin + chunk * rows, to = from + rows;
+    uint32_t first = from > a->first ? from : a->first, end = to < a->end ? to : a->end;
 
     (void)worker;
     for (uint32_t r = first; r < end; r++)
-        add_row(a->in, row, a->events,
+        add_row(a->in, r / bin, a->events,
                 a->events->offsets + (size_t)(r - a->first) * a->in->scan_cols);
 }
 
@@ -372,7 +372,8 @@ void edx_intensity_add(edx_intensity *in, uint32_t row, const edx_events *events
     adding a = {in, events, row, end < last ? end : last, row / in->bin};
 
     if (a.first < a.end)
-        edx_pool_run(in->pool, (a.end - 1) / in->bin - a.row_0 + 1, add_task, &a);
+        edx_pool_run(in->pool, ((a.end - 1) / in->bin - a.row_0) / edx_pool_rows(in->cols) + 1,
+                     add_task, &a);
 }
 
 typedef struct rebuilding {
@@ -455,20 +456,22 @@ static void map_tile(const mapping *m, uint32_t row, uint32_t t)
     }
 }
 
-static void map_task(void *context, uint32_t row, uint32_t worker)
+static void map_task(void *context, uint32_t chunk, uint32_t worker)
 {
     const mapping *m = context;
+    uint32_t rows = edx_pool_rows(m->in->cols), first = chunk * rows;
 
     (void)worker;
-    for (uint32_t t = 0; t < m->in->row_tiles; t++)
-        map_tile(m, row, t);
+    for (uint32_t row = first; row < first + rows && row < m->in->rows; row++)
+        for (uint32_t t = 0; t < m->in->row_tiles; t++)
+            map_tile(m, row, t);
 }
 
 void edx_intensity_maps(const edx_intensity *in, float *net, float *sigma)
 {
     mapping m = {in, net, sigma};
 
-    edx_pool_run(in->pool, in->rows, map_task, &m);
+    edx_pool_run(in->pool, (in->rows - 1) / edx_pool_rows(in->cols) + 1, map_task, &m);
 }
 
 /* Adds what a segment with count counts gives to all lines. */

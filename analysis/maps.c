@@ -56,12 +56,14 @@ static void bin_pixel(const edx_analysis *a, uint32_t row, uint32_t col)
     s->exposure[out] = (float)((double)covered / ((double)s->bin_pixels * s->bin_pixels));
 }
 
-static void bin_row(void *context, uint32_t row, uint32_t worker)
+static void bin_rows(void *context, uint32_t chunk, uint32_t worker)
 {
     const edx_analysis *a = context;
+    uint32_t rows = edx_pool_rows(a->now->cols), first = chunk * rows;
     (void)worker;
-    for (uint32_t col = 0; col < a->now->cols; col++)
-        bin_pixel(a, row, col);
+    for (uint32_t row = first; row < first + rows && row < a->now->rows; row++)
+        for (uint32_t col = 0; col < a->now->cols; col++)
+            bin_pixel(a, row, col);
 }
 
 /* Whether the maps, rounded as they are, rule out that the pixel is quantified. */
@@ -255,7 +257,8 @@ static void fill_maps(const edx_analysis *a, edx_maps_result *out)
 void edx_analysis_show(edx_analysis *analysis, edx_results *out)
 {
     edx_analysis_bin_spectrum(analysis);
-    edx_pool_run(analysis->pool, analysis->now->rows, bin_row, analysis);
+    edx_pool_run(analysis->pool, (analysis->now->rows - 1) / edx_pool_rows(analysis->now->cols) + 1,
+                 bin_rows, analysis);
     edx_analysis_head(analysis, &out->head);
     fill_spectrum(analysis, &out->spectrum);
     out->has_maps = analysis->now->n > 0;

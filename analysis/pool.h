@@ -29,6 +29,14 @@ typedef void edx_pool_task(void *context, uint32_t chunk, uint32_t worker);
  * take its chunks. One caller at a time; a task must not run another loop of its pool. */
 void edx_pool_run(edx_pool *pool, uint32_t chunks, edx_pool_task *task, void *context);
 
+/* How many rows of cols pixels make a chunk, where a pixel takes nanoseconds: with fewer, threads
+ * wait for each other's cache lines, and for their turn, as long as they work. */
+#define EDX_POOL_PIXELS 4096u
+static inline uint32_t edx_pool_rows(uint32_t cols)
+{
+    return cols < EDX_POOL_PIXELS ? EDX_POOL_PIXELS / cols : 1;
+}
+
 /* The pool is that of one of several processes (the caller's, alive as long as the pool): whoever
  * works with it adds the counts of its own pixels alone. */
 void edx_pool_join(edx_pool *pool, const edx_ranks *ranks);
