@@ -228,7 +228,7 @@ static double net_of(const edx_particles *p, const edx_scene *scene, uint32_t pi
 typedef struct field {
     edx_particles *p;
     grid grid;
-    const edx_scene *scene;  /* NULL: of analysis pixels */
+    const edx_scene *scene;  /* NULL: of analysis pixels, which may be the scan's */
     const float *exposure;   /* of analysis pixels */
     const uint32_t *covered; /* frames of scan pixels */
     double background;       /* per pixel and frame */
@@ -288,7 +288,7 @@ static field make_field(edx_particles *p, const edx_particles_source *source, bo
     const double *step = p->shape.step_nm;
     field f = {.p = p, .exposure = source->exposure, .background = background};
 
-    if (lines && source->counts != NULL) {
+    if (lines && source->counts != NULL && p->shape.bin_pixels > 1) {
         f.grid =
             (grid){p->shape.rows, p->shape.cols, {step[0], step[1]}, {0, 0}, p->shape.bin_pixels};
         f.scene = edx_sparse_total(source->counts);
