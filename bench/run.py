@@ -321,8 +321,9 @@ def details(build, table, side):
 
 
 def hyperspy_pipeline(cube):
-    """ms of what a notebook does with a map once it is there: Poisson-scaled SVD, NMF, net intensities with
-    background windows, Cliff-Lorimer. The decompositions do without empty channels, which they refuse."""
+    """ms of what a notebook does with a map once it is there: Poisson-scaled SVD, NMF with the paper's eight
+    components, net intensities with background windows, Cliff-Lorimer. The decompositions do without empty
+    channels, which they refuse."""
     signal = eds_signal(cube)
     signal.set_elements(["Ag", "Au"])
     signal.set_lines(["Ag_La", "Au_Ma"])
@@ -330,7 +331,7 @@ def hyperspy_pipeline(cube):
     first, second = eds_signal(full), eds_signal(full.copy())
     start = time.perf_counter()
     first.decomposition(True, algorithm="SVD", navigation_mask=None, print_info=False)
-    second.decomposition(True, algorithm="NMF", output_dimension=3, navigation_mask=None, print_info=False)
+    second.decomposition(True, algorithm="NMF", output_dimension=8, navigation_mask=None, print_info=False)
     background = signal.estimate_background_windows(windows_width=1.0)
     intensities = signal.get_lines_intensity(background_windows=background)
     signal.quantification(intensities, "CL", factors=[1.44, 1.0])
@@ -357,6 +358,8 @@ def pipeline(build, table, side):
         table.row(f"  edxd, {threads} thread(s)", d["all_ms"], "ms",
                   f"sum {d['add_ms'][1]:.2f}, maps {d['maps_ms'][1]:.2f}, components, factors, particles "
                   f"{d['decompose_ms'][1]:.2f}; mean of the run {d['mean_ms']:.2f}")  # fmt: skip
+        table.row("    the notebook's steps alone", d["steps_ms"], "ms",
+                  "sum, maps, components, a pass of 8 factors")  # fmt: skip
     d = data[2]
     table.line(f"  {d['counts'] / side**2:.0f} counts and {d['slots'] / side**2:.0f} slots a pixel, "
                f"{d['resident_MB']:.0f} MB resident")  # fmt: skip
@@ -364,8 +367,10 @@ def pipeline(build, table, side):
         data["hyperspy_ms"] = sorted(hyperspy_pipeline(cube) for _ in range(3 if side < 128 else 1))
         data["hyperspy_ms"] = [data["hyperspy_ms"][i] for i in (0, len(data["hyperspy_ms"]) // 2, -1)]
         table.row("  HyperSpy: SVD, NMF, intensities, Cliff-Lorimer", data["hyperspy_ms"], "ms")
-        table.compare("whole frame", side, "HyperSpy's batch", data["hyperspy_ms"], d["all_ms"],
-                      {64: 500, 256: 1000}.get(side))  # fmt: skip
+        table.compare("the notebook's steps, a frame", side, "HyperSpy's batch", data["hyperspy_ms"],
+                      d["steps_ms"], {64: 500, 256: 1000}.get(side))  # fmt: skip
+        table.compare("all that is published, a frame", side, "HyperSpy's batch", data["hyperspy_ms"],
+                      d["all_ms"])  # fmt: skip
     table.data[f"pipeline_{side}"] = data
 
 
