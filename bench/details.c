@@ -2,10 +2,12 @@
  * under the beam, beyond the principal components. Prints one JSON object on one line; bench/run.py
  * makes the table.
  *
- * usage: details RECORDING THREADS REPLICATES
+ * usage: details RECORDING THREADS REPLICATES [model]
  *
+ * model: line maps are those of the model too, pixel by pixel, not those of windows.
  * Channels are binned by 4, scan pixels are not; there are no non-negative factors. The components
  * are computed once more beside the analysis, of the same counts, to know what they take of it. */
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +26,7 @@
 
 typedef struct bench {
     uint64_t replicates;
+    bool modelled;
     edx_wire *wire;
     edx_events_buffer *buffer;
     edx_begin begin;
@@ -34,7 +37,7 @@ typedef struct bench {
     edx_results results;
     uint32_t n;
     size_t particles;
-    double maps_ms[MOST], all_ms[MOST], pca_ms[MOST], beyond_ms[MOST];
+    double maps_ms[MOST], all_ms[MOST], pca_ms[MOST], beyond_ms[MOST], quantify_ms[MOST];
 } bench;
 
 static double now_ms(void)
@@ -111,6 +114,8 @@ static edx_status begin(bench *b, const edx_node *body, edx_error *err)
     settings.analysis.nmf.automatic = false;
     settings.analysis.nmf.components = 0;
     settings.analysis.replicates = b->replicates;
+    if (b->modelled)
+        settings.quant.background = EDX_BACKGROUND_MODEL;
     if (status == EDX_OK)
         status = edx_analysis_new(&b->begin, &settings, &b->analysis, err);
     if (status == EDX_OK)
@@ -138,6 +143,7 @@ static edx_status update(bench *b, edx_error *err)
     b->all_ms[b->n] = all - maps;
     b->pca_ms[b->n] = end - all;
     b->beyond_ms[b->n] = (all - maps) - (end - all);
+    b->quantify_ms[b->n] = b->maps_ms[b->n] + b->beyond_ms[b->n];
     b->particles = b->results.detail.particles.count;
     b->n++;
     return status;
@@ -189,6 +195,7 @@ static void print(const bench *b)
     print_spread("all_ms", b->all_ms, b->n);
     print_spread("pca_ms", b->pca_ms, b->n);
     print_spread("beyond_ms", b->beyond_ms, b->n);
+    print_spread("quantify_ms", b->quantify_ms, b->n);
     print_run("beyond_run_ms", b->beyond_ms, b->n);
     printf("\"particles\": %zu, \"frames\": %u}\n", b->particles, b->n);
 }
@@ -198,8 +205,9 @@ int main(int argc, char **argv)
     static bench b;
     edx_error err = {0};
 
-    if (argc != 4) {
-        fputs("usage: details RECORDING THREADS REPLICATES\n", stderr);
+    b.modelled = argc == 5 && strcmp(argv[4], "model") == 0;
+    if (argc != 4 && !b.modelled) {
+        fputs("usage: details RECORDING THREADS REPLICATES [model]\n", stderr);
         return 2;
     }
     b.replicates = strtoul(argv[3], NULL, 10);
