@@ -88,7 +88,7 @@ def figure(data, path):
     right.set_xticks(sizes, [str(s) for s in sizes], minor=False)
     right.minorticks_off()
     right.grid(alpha=0.3)
-    right.legend(fontsize=8)
+    right.legend(fontsize=8, loc="upper left")
     fig.tight_layout()
     fig.savefig(path, dpi=110)
 

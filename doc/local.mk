@@ -1,4 +1,5 @@
 EXTRA_DIST += doc/page.png \
+	doc/performance.png \
 	README.md \
 	NEWS.md \
 	HACKING.md \
