@@ -24,7 +24,9 @@ static edx_status new_buffers(edx_analysis *a, edx_error *err)
     a->live = calloc(pixels, sizeof *a->live);
     a->image = calloc(pixels, sizeof *a->image);
     a->mask = calloc(pixels, sizeof *a->mask);
-    if (!a->inside || !a->live || !a->image || !a->mask)
+    a->covered = calloc(pixels, sizeof *a->covered);
+    a->waiting.spectrum = calloc(a->begin.channels, sizeof *a->waiting.spectrum);
+    if (!a->inside || !a->live || !a->image || !a->mask || !a->covered || !a->waiting.spectrum)
         return edx_fail(err, EDX_E_NOMEM, "no memory for %u x %u pixels", a->begin.rows,
                         a->begin.cols);
     return EDX_OK;
@@ -89,6 +91,9 @@ void edx_analysis_free(edx_analysis **analysis)
     free(a->live);
     free(a->image);
     free(a->mask);
+    free(a->covered);
+    free(a->waiting.spectrum);
+    free(a->details.outliers);
     free(a->ours);
     edx_drift_free(&a->drift);
     edx_shift_free(&a->shift);
@@ -167,8 +172,9 @@ edx_status edx_analysis_configure(edx_analysis *analysis, const edx_settings *se
 {
     edx_setup *before = analysis->now, *after = NULL;
     edx_drift *drift = NULL;
-    edx_analysis_catch_up(analysis);
-    edx_status status = edx_setup_new(settings, &analysis->known, analysis->scene, &after, err);
+    edx_status status = edx_analysis_catch_up(analysis, err);
+    if (status == EDX_OK)
+        status = edx_setup_new(settings, &analysis->known, analysis->scene, &after, err);
     if (status == EDX_OK)
         status = new_drift(&analysis->begin, settings, &drift, err);
     if (status == EDX_OK)
@@ -231,11 +237,12 @@ edx_status edx_analysis_restart(edx_analysis *analysis, edx_error *err)
     analysis->now = after;
     if (after->intensity)
         edx_intensity_set_pool(after->intensity, analysis->pool);
-    edx_pending_clear(analysis->later);
+    edx_analysis_drop_waiting(analysis);
     edx_scene_clear(analysis->scene);
     edx_health_clear(analysis->health);
     memset(analysis->inside, 0, pixels * sizeof *analysis->inside);
     memset(analysis->live, 0, pixels * sizeof *analysis->live);
+    memset(analysis->covered, 0, pixels * sizeof *analysis->covered);
     memset(analysis->image, 0, pixels * sizeof *analysis->image);
     analysis->frames = analysis->newest = analysis->decomposed = 0;
     analysis->real_s = 0;
@@ -295,13 +302,26 @@ static bool same_elements(const edx_begin *a, const edx_begin *b)
            memcmp(a->elements, b->elements, a->n_elements * sizeof *a->elements) == 0;
 }
 
+/* Nobody named any, and there are so many more counts to tell by. */
+static bool has_to_look(const edx_analysis *a, double counts, bool final)
+{
+    return !a->sums_alone && a->begin.n_elements == 0 && a->now->settings.quant.n_lines == 0 &&
+           counts > 0 && (final || counts >= LOOK_AGAIN * a->looked);
+}
+
+static double counts_of(const edx_analysis *a)
+{
+    edx_result_head head = {0};
+    edx_analysis_head(a, &head);
+    return (double)head.counts;
+}
+
 /* An unknown specimen shows maps too: once its elements stand out of the sum. */
 static edx_status find_elements(edx_analysis *a, bool final, edx_error *err)
 {
-    double counts = (double)edx_scene_counts(a->scene);
+    double counts = counts_of(a);
     edx_begin known, before = a->known;
-    if (a->sums_alone || a->begin.n_elements > 0 || a->now->settings.quant.n_lines > 0 ||
-        counts <= 0 || (!final && counts < LOOK_AGAIN * a->looked))
+    if (a->away || !has_to_look(a, counts, final))
         return EDX_OK;
     a->looked = counts;
     edx_analysis_bin_spectrum(a);
@@ -318,7 +338,9 @@ static edx_status find_elements(edx_analysis *a, bool final, edx_error *err)
 
 edx_status edx_analysis_settle(edx_analysis *analysis, edx_error *err)
 {
-    edx_status status = edx_scene_share(analysis->scene, analysis->pool, err);
+    edx_status status = edx_analysis_catch_up(analysis, err);
+    if (status == EDX_OK)
+        status = edx_scene_share(analysis->scene, analysis->pool, err);
     return status == EDX_OK ? find_elements(analysis, true, err) : status;
 }
 
@@ -346,52 +368,107 @@ edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_erro
 /* The mean of what the scan's pixels were covered by. */
 static double mean_exposure(const edx_analysis *a)
 {
-    const uint32_t *exposure = edx_scene_exposure(a->scene);
     double sum = 0;
     for (size_t p = 0; p < edx_analysis_scan_pixels(a); p++)
-        sum += exposure[p];
+        sum += a->covered[p];
     return sum / (double)edx_analysis_scan_pixels(a);
 }
 
-static edx_status describe(edx_analysis *a, bool fixed, edx_detail_input *out, edx_error *err)
+/* Outlying frames, which more frames may change. */
+static edx_status describe_outliers(edx_analysis *a, edx_detail_input *out, edx_error *err)
 {
-    const edx_setup *s = a->now;
+    const uint64_t *outliers = NULL;
     double chi2, p;
     uint64_t dof;
+    edx_health_result(a->health, &chi2, &dof, &p, &outliers, &out->n_outliers);
+    if (out->n_outliers > a->details.room) {
+        uint64_t *room = realloc(a->details.outliers, out->n_outliers * sizeof *room);
+        if (!room)
+            return edx_fail(err, EDX_E_NOMEM, "no memory for %zu outlying frames", out->n_outliers);
+        a->details.outliers = room;
+        a->details.room = out->n_outliers;
+    }
+    if (out->n_outliers > 0)
+        memcpy(a->details.outliers, outliers, out->n_outliers * sizeof *outliers);
+    out->outliers = a->details.outliers;
+    return EDX_OK;
+}
+
+/* Nothing of it changes before the next time. */
+static edx_status describe(edx_analysis *a, bool fixed, edx_detail_input *out, edx_error *err)
+{
+    edx_setup *s = a->now;
+    edx_setup_lend(s);
     *out = (edx_detail_input){.scene = a->scene,
-                              .sum = s->sum,
-                              .net = s->net,
-                              .sigma = s->sigma,
-                              .image = a->has_image ? s->image : NULL,
-                              .exposure = s->exposure,
-                              .live_s = a->live,
+                              .sum = s->lent.sum,
+                              .net = s->lent.net,
+                              .sigma = s->lent.sigma,
+                              .image = a->has_image ? s->lent.image : NULL,
+                              .exposure = s->lent.exposure,
                               .mean_exposure = mean_exposure(a),
                               .frames = a->frames,
                               .n_excluded = a->excluded.n,
                               .fixed = fixed,
                               .pace = fixed ? NULL : a->pace};
     out->frame_s = out->mean_exposure > 0 ? a->real_s / out->mean_exposure : 0;
-    edx_health_result(a->health, &chi2, &dof, &p, &out->outliers, &out->n_outliers);
+    edx_status status = describe_outliers(a, out, err);
+    if (status != EDX_OK)
+        return status;
     return edx_analysis_track(a, &out->n_drift, &out->drift_frame, &out->drift_nm, err);
+}
+
+edx_status edx_analysis_prepare(edx_analysis *analysis, edx_results *results, edx_error *err)
+{
+    edx_analysis *a = analysis;
+    memset(&results->detail, 0, sizeof results->detail);
+    edx_status status = edx_analysis_catch_up(a, err);
+    a->decomposed = a->frames;
+    if (status != EDX_OK || a->sums_alone)
+        return status;
+    if (results->final)
+        edx_scene_sort(a->scene);
+    status = describe(a, results->final, &a->details.input, err);
+    if (status == EDX_OK)
+        status = edx_detail_look(a->now->detail, &a->details.input, err);
+    a->details.ages = edx_detail_ages_of(a->now->detail);
+    a->details.bytes = edx_scene_bytes(a->scene) + edx_detail_bytes(a->now->detail, EDX_MOST_AWAY);
+    a->away = status == EDX_OK;
+    return status;
+}
+
+edx_status edx_analysis_find(edx_analysis *analysis, edx_results *results, edx_error *err)
+{
+    edx_analysis *a = analysis;
+    if (!a->away) /* there is nothing to find */
+        return EDX_OK;
+    return edx_detail_update(a->now->detail, &a->details.input, &results->detail, err);
+}
+
+void edx_analysis_collect(edx_analysis *analysis, edx_results *results)
+{
+    edx_analysis *a = analysis;
+    const bool was_away = a->away;
+    a->away = false;
+    results->detail.pca.head = results->detail.nmf.head = results->detail.particles.head =
+        results->detail.trend.head = results->head;
+    if (was_away)
+        edx_setup_denoised(a->now);
+    if (was_away && results->final)
+        edx_analysis_show(a, results); /* denoised maps are these counts' */
 }
 
 edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err)
 {
-    edx_detail_input input;
-    edx_analysis_catch_up(analysis);
-    if (analysis->sums_alone)
-        return EDX_OK;
-    if (results->final)
-        edx_scene_sort(analysis->scene);
-    edx_status status = describe(analysis, results->final, &input, err);
+    edx_status status = edx_analysis_prepare(analysis, results, err);
     if (status == EDX_OK)
-        status = edx_detail_update(analysis->now->detail, &input, &results->detail, err);
-    analysis->decomposed = analysis->frames;
-    results->detail.pca.head = results->detail.nmf.head = results->detail.particles.head =
-        results->detail.trend.head = results->head;
-    if (results->final)
-        edx_analysis_show(analysis, results); /* denoised maps are these counts' */
+        status = edx_analysis_find(analysis, results, err);
+    edx_analysis_collect(analysis, results);
     return status;
+}
+
+bool edx_analysis_needs_details(const edx_analysis *analysis)
+{
+    return analysis->now->functional || has_to_look(analysis, counts_of(analysis), false);
 }
 
 void edx_analysis_set_pace(edx_analysis *analysis, const edx_pace *pace)
@@ -407,7 +484,7 @@ bool edx_analysis_underway(const edx_analysis *analysis)
 edx_analysis_ages edx_analysis_ages_of(const edx_analysis *analysis)
 {
     const edx_analysis *a = analysis;
-    const edx_detail_ages detail = edx_detail_ages_of(a->now->detail);
+    const edx_detail_ages detail = a->away ? a->details.ages : edx_detail_ages_of(a->now->detail);
     if (a->sums_alone) /* nothing else is to follow */
         return (edx_analysis_ages){a->frames, a->frames, a->frames, a->frames};
     return (edx_analysis_ages){a->frames, a->decomposed, detail.heldout, detail.profiles};
@@ -469,7 +546,10 @@ edx_status edx_analysis_profile(edx_analysis *analysis, const double from_nm[2],
                                 edx_error *err)
 {
     edx_profile_source source = source_of(analysis);
+    edx_status status = edx_analysis_catch_up(analysis, err);
     memset(out, 0, sizeof *out);
+    if (status != EDX_OK)
+        return status;
     edx_analysis_head(analysis, &out->head);
     return edx_profile_band(analysis->profile, &source, from_nm, to_nm, width_nm, out, err);
 }
@@ -478,6 +558,9 @@ edx_status edx_analysis_region(edx_analysis *analysis, const uint8_t *mask, edx_
                                edx_error *err)
 {
     edx_profile_source source = source_of(analysis);
+    edx_status status = edx_analysis_catch_up(analysis, err);
+    if (status != EDX_OK)
+        return status;
     return edx_profile_region(analysis->profile, &source, mask, out, err);
 }
 
@@ -495,7 +578,14 @@ edx_status edx_analysis_region_polygon(edx_analysis *analysis, const double (*co
 uint64_t edx_analysis_bytes(const edx_analysis *analysis, uint64_t more)
 {
     more += edx_pending_events(analysis->later); /* the details have yet to see them */
-    uint64_t bytes =
-        edx_scene_bytes(analysis->scene) + edx_detail_bytes(analysis->now->detail, more);
+    uint64_t bytes = analysis->away ? analysis->details.bytes
+                                    : edx_scene_bytes(analysis->scene) +
+                                          edx_detail_bytes(analysis->now->detail, more);
     return bytes + bytes / 8 + 24 * more;
+}
+
+bool edx_analysis_waits(const edx_analysis *analysis, uint64_t budget)
+{
+    return analysis->away && (edx_pending_events(analysis->later) >= EDX_MOST_AWAY ||
+                              edx_analysis_bytes(analysis, EDX_MOST_AWAY) > budget);
 }

@@ -102,6 +102,22 @@ edx_status edx_analysis_final(edx_analysis *analysis, edx_results *out, edx_erro
  */
 edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, edx_error *err);
 
+/* The same in three steps, where another thread is to take the long one: prepare, with results of
+ * the same counts; where that is EDX_OK, find, in any thread, with results that nobody else has;
+ * then collect, in prepare's thread again, whatever came of it. In between the thread of prepare
+ * may look, add, frame and update, and ask for drift, health, ages, bytes, lines and settings;
+ * nothing else. What is added waits for the cube then: maps and spectrum have it, but for those
+ * by the model, which are by windows so long (edx_analysis_needs_details), and elements are not
+ * looked for. NOMEM, NUMERIC. */
+edx_status edx_analysis_prepare(edx_analysis *analysis, edx_results *results, edx_error *err);
+edx_status edx_analysis_find(edx_analysis *analysis, edx_results *results, edx_error *err);
+void edx_analysis_collect(edx_analysis *analysis, edx_results *results);
+/* Whether so much waits for the cube, or so little is left of budget bytes (edx_analysis_bytes),
+ * that find had better come to its end first. */
+bool edx_analysis_waits(const edx_analysis *analysis, uint64_t budget);
+/* Whether an update between prepare and collect would leave something out. */
+bool edx_analysis_needs_details(const edx_analysis *analysis);
+
 /* What lets decompose leave for its next call where results are not final; the caller's (NULL:
  * nothing). */
 void edx_analysis_set_pace(edx_analysis *analysis, const edx_pace *pace);
@@ -117,6 +133,7 @@ edx_analysis_ages edx_analysis_ages_of(const edx_analysis *analysis);
 /* Memory of the sums, for one more message of so many events: the scene, the groups of frames and
  * the trend, with an eighth of room to grow and 24 bytes an event. */
 uint64_t edx_analysis_bytes(const edx_analysis *analysis, uint64_t more);
+/* The cube, without what waits while the details are away. */
 const edx_scene *edx_analysis_scene(const edx_analysis *analysis);
 const edx_begin *edx_analysis_begin(const edx_analysis *analysis);
 const edx_settings *edx_analysis_settings(const edx_analysis *analysis);

@@ -32,8 +32,14 @@ typedef struct edx_setup {
     double *image;
     float *exposure;
     float *net, *sigma, *fraction, *fraction_sigma;            /* [n, rows * cols] each */
+    float *denoised, *denoised_sigma;                          /* as the details last had them */
     double energies[EDX_MAX_LINES], windows[EDX_MAX_LINES][2]; /* of the lines */
     float *thick, *atoms; /* [rows * cols], [n, rows * cols] where absolute */
+    struct {              /* what the details look at while the next of each is made */
+        uint64_t *sum;
+        double *image;
+        float *exposure, *net, *sigma;
+    } lent;
 } edx_setup;
 
 struct edx_analysis {
@@ -43,15 +49,21 @@ struct edx_analysis {
     edx_setup *now;
     edx_scene *scene;
     edx_pool *pool, *decompose_pool; /* the caller's */
-    edx_pending *later;              /* events that setup's detail has not seen */
-    double real_s;                   /* of all frames */
+    edx_pending *later;              /* events that setup's detail has not seen … */
+    struct {
+        size_t in_details, in_cube; /* … but for the first so many; so many are in scene */
+        uint64_t *spectrum;         /* [channels] those that are not, in whole analysis pixels */
+        uint64_t counts;            /* all of them */
+    } waiting;
+    double real_s; /* of all frames */
     edx_health *health;
     edx_profile *profile;
-    uint64_t *inside; /* [scan pixels] counts within analysis.energy_eV */
-    double *live;     /* [scan pixels] s */
-    double *image;    /* [scan pixels] sum over frames */
-    uint8_t *mask;    /* [scan pixels] of a polygon */
-    uint8_t *ours;    /* [scan pixels] this process'; NULL: all are */
+    uint64_t *inside;  /* [scan pixels] counts within analysis.energy_eV */
+    double *live;      /* [scan pixels] s */
+    uint32_t *covered; /* [scan pixels] frames, waiting ones among them */
+    double *image;     /* [scan pixels] sum over frames */
+    uint8_t *mask;     /* [scan pixels] of a polygon */
+    uint8_t *ours;     /* [scan pixels] this process'; NULL: all are */
     char image_name[EDX_NAME_SIZE];
     bool has_image;
     uint64_t frames, newest;
@@ -59,7 +71,15 @@ struct edx_analysis {
     edx_shift *shift;
     const edx_pace *pace; /* the caller's */
     uint64_t decomposed;  /* frames in the components */
-    bool added;           /* something is in the sums */
+    bool away;            /* the details are, with the cube and what setup has lent */
+    struct {              /* what is known of them meanwhile */
+        edx_detail_input input;
+        edx_detail_ages ages;
+        uint64_t bytes;
+        uint64_t *outliers;
+        size_t room;
+    } details;
+    bool added; /* something is in the sums */
     bool sums_alone;
     bool misplaced;
     struct {
@@ -85,13 +105,22 @@ edx_status edx_setup_derive(edx_setup *setup, const edx_settings *settings, cons
 edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin,
                          const edx_scene *cube, edx_setup **out, edx_error *err);
 void edx_setup_free(edx_setup **setup);
+/* What is now shown goes to the details; what they had before is to be made anew. */
+void edx_setup_lend(edx_setup *setup);
+/* Takes over the denoised maps that its details have. */
+void edx_setup_denoised(edx_setup *setup);
 
 /* Counts each scan pixel's counts within analysis.energy_eV anew. */
 void edx_analysis_rebuild_inside(edx_analysis *analysis);
 /* frames, frame, counts. */
 void edx_analysis_head(const edx_analysis *analysis, edx_result_head *head);
-/* Lets the details see all events. */
-void edx_analysis_catch_up(edx_analysis *analysis);
+/* Events that may wait for the cube, while the details are away. */
+#define EDX_MOST_AWAY (8u << 20)
+/* Forgets what waits. */
+void edx_analysis_drop_waiting(edx_analysis *analysis);
+/* Lets cube and details see all events; not while the details are away. NOMEM: some of them wait
+ * still. */
+edx_status edx_analysis_catch_up(edx_analysis *analysis, edx_error *err);
 /* The sum spectrum as it is now. */
 void edx_analysis_bin_spectrum(edx_analysis *analysis);
 /* Spectrum and maps as they are now. */

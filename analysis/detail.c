@@ -439,21 +439,25 @@ static edx_status find_particles(edx_detail *d, const edx_detail_input *in, edx_
     return status;
 }
 
-edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
-                             edx_detail_results *out, edx_error *err)
+edx_status edx_detail_look(edx_detail *detail, const edx_detail_input *input, edx_error *err)
 {
     edx_detail *d = detail;
     edx_status status = edx_grouped_ready(d->grouped, err);
 
-    memset(out, 0, sizeof *out);
-    if (status != EDX_OK)
-        return status;
-    if (input->fixed)
+    if (status == EDX_OK && input->fixed)
         edx_grouped_sort(d->grouped);
-    if (d->survey != NULL)
+    if (status == EDX_OK && d->survey != NULL)
         status = edx_survey_update(d->survey, input->sum, input->fixed, err);
-    if (status == EDX_OK)
-        status = find_components(d, input, &out->pca, err);
+    return status;
+}
+
+edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
+                             edx_detail_results *out, edx_error *err)
+{
+    edx_detail *d = detail;
+
+    memset(out, 0, sizeof *out);
+    edx_status status = find_components(d, input, &out->pca, err);
     out->has_pca = status == EDX_OK;
     if (status == EDX_OK && d->nmf != NULL)
         status = find_factors(d, input, &out->pca, err);

@@ -54,7 +54,6 @@ typedef struct edx_detail_input {
     const float *net, *sigma;      /* [n, analysis pixels]; NULL while no line is known */
     const double *image;           /* [analysis pixels]; NULL: none came */
     const float *exposure;         /* [analysis pixels] frames */
-    const double *live_s;          /* [scan pixels] */
     const uint64_t *outliers;      /* frames that no test of change takes, ascending */
     size_t n_outliers, n_excluded; /* so many of them are left out of the sums */
     const uint64_t *drift_frame;   /* [n_drift] frames whose place is known, ascending */
@@ -77,6 +76,9 @@ typedef struct edx_detail_results {
     edx_alarm findings[EDX_WATCH_FINDINGS]; /* where has_trend */
 } edx_detail_results;
 
+/* Fits what the sum tells, before an update; the survey then stays as it is until the next look.
+ * NOMEM, NUMERIC: no update is to follow. */
+edx_status edx_detail_look(edx_detail *detail, const edx_detail_input *input, edx_error *err);
 /* NOMEM, NUMERIC: what could be found is in out. Without counts there is nothing, which is no
  * error. */
 edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,

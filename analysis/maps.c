@@ -27,20 +27,19 @@ static void remove_edges(edx_analysis *a)
  * spectrum is that of all (and numbers without sign come round). */
 void edx_analysis_bin_spectrum(edx_analysis *a)
 {
-    const uint64_t *full = edx_scene_spectrum(a->scene);
+    const uint64_t *full = edx_scene_spectrum(a->scene), *waiting = a->waiting.spectrum;
     edx_setup *s = a->now;
     memset(s->sum, 0, s->axis.channels * sizeof *s->sum);
     remove_edges(a);
     edx_pool_sum(a->pool, EDX_U8, s->sum, s->axis.channels);
     for (uint32_t c = s->inside_lo; c < s->inside_hi; c++)
-        s->sum[c / s->bin_energy] += full[c];
+        s->sum[c / s->bin_energy] += full[c] + waiting[c];
 }
 
 /* Sums of scan pixels over one analysis pixel; exposure is their mean. */
 static void bin_pixel(const edx_analysis *a, uint32_t row, uint32_t col)
 {
     edx_setup *s = a->now;
-    const uint32_t *exposure = edx_scene_exposure(a->scene);
     size_t out = (size_t)row * s->cols + col;
     uint64_t total = 0, covered = 0;
     double image = 0;
@@ -48,7 +47,7 @@ static void bin_pixel(const edx_analysis *a, uint32_t row, uint32_t col)
         for (uint32_t x = col * s->bin_pixels; x < (col + 1) * s->bin_pixels; x++) {
             size_t p = (size_t)y * a->begin.cols + x;
             total += a->inside[p];
-            covered += exposure[p];
+            covered += a->covered[p];
             image += a->image[p];
         }
     s->total[out] = total;
@@ -172,15 +171,15 @@ static void put_together(edx_analysis *a)
     }
 }
 
-/* Takes the newest rows of the model; without any, windows serve. */
+/* Takes the newest rows of the model; without any, and where the counts that it sees are not to be
+ * had, windows serve. */
 static void take_rows(edx_analysis *a)
 {
     edx_setup *s = a->now;
     edx_survey *survey = edx_detail_survey(s->detail);
-    const double *rows = survey ? edx_survey_rows(survey) : NULL;
-    s->modelled = rows && edx_functional_set(s->functional, rows, NULL) == EDX_OK;
-    if (s->modelled)
-        edx_analysis_catch_up(a); /* the counts that it sees */
+    const double *rows = survey && !a->away ? edx_survey_rows(survey) : NULL;
+    s->modelled = rows && edx_analysis_catch_up(a, NULL) == EDX_OK &&
+                  edx_functional_set(s->functional, rows, NULL) == EDX_OK;
 }
 
 static void quantify(edx_analysis *a)
@@ -201,7 +200,7 @@ void edx_analysis_head(const edx_analysis *a, edx_result_head *head)
 {
     head->frames = a->frames;
     head->frame = a->newest;
-    head->counts = edx_scene_counts(a->scene);
+    head->counts = edx_scene_counts(a->scene) + a->waiting.counts;
 }
 
 static void fill_spectrum(const edx_analysis *a, edx_spectrum_result *out)
@@ -243,10 +242,8 @@ static void fill_maps(const edx_analysis *a, edx_maps_result *out)
     out->sigma = edx_array_3(EDX_F4, s->sigma, s->n, s->rows, s->cols);
     out->atomic_fraction = edx_array_3(EDX_F4, s->fraction, s->n, s->rows, s->cols);
     out->fraction_sigma = edx_array_3(EDX_F4, s->fraction_sigma, s->n, s->rows, s->cols);
-    out->denoised_fraction =
-        edx_array_3(EDX_F4, edx_detail_fraction(s->detail), s->n, s->rows, s->cols);
-    out->denoised_sigma =
-        edx_array_3(EDX_F4, edx_detail_fraction_sigma(s->detail), s->n, s->rows, s->cols);
+    out->denoised_fraction = edx_array_3(EDX_F4, s->denoised, s->n, s->rows, s->cols);
+    out->denoised_sigma = edx_array_3(EDX_F4, s->denoised_sigma, s->n, s->rows, s->cols);
     out->exposure = edx_array_2(EDX_F4, s->exposure, s->rows, s->cols);
     if (s->absolute && !isnan(s->thickness.electrons_per_s)) {
         out->mass_thickness = edx_array_2(EDX_F4, s->thick, s->rows, s->cols);

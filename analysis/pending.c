@@ -6,8 +6,8 @@
 
 /* One message's events; where its numbers start in the arrays that all share. */
 typedef struct block {
-    uint64_t frame;
-    uint32_t row, pixels, counts;
+    edx_pending_place place;
+    uint32_t pixels, counts;
     bool weighted;
     size_t offsets, channels, weights;
 } block;
@@ -48,7 +48,7 @@ static bool reserve(array *a, size_t more, size_t size)
 {
     if (more <= a->room - a->n)
         return true;
-    size_t room = 2 * (a->n + more);
+    size_t room = a->n + a->n / 2 + more;
     void *grown = realloc(a->at, room * size);
     if (grown == NULL)
         return false;
@@ -67,17 +67,13 @@ static size_t append(array *a, const void *from, size_t n, size_t size)
     return at;
 }
 
-edx_status edx_pending_put(edx_pending *pending, uint64_t frame, uint32_t row,
+edx_status edx_pending_put(edx_pending *pending, const edx_pending_place *place,
                            const edx_events *events, edx_error *err)
 {
     edx_pending *p = pending;
     bool weighted = events->weights != NULL;
     uint32_t first = events->offsets[0], counts = events->offsets[events->pixels] - first;
-    block b = {.frame = frame,
-               .row = row,
-               .pixels = events->pixels,
-               .counts = counts,
-               .weighted = weighted};
+    block b = {.place = *place, .pixels = events->pixels, .counts = counts, .weighted = weighted};
 
     if (!reserve(&p->blocks, 1, sizeof b) ||
         !reserve(&p->offsets, (size_t)events->pixels + 1, sizeof(uint32_t)) ||
@@ -105,13 +101,12 @@ size_t edx_pending_events(const edx_pending *pending)
     return pending->channels.n;
 }
 
-void edx_pending_get(const edx_pending *pending, size_t i, uint64_t *frame, uint32_t *row,
+void edx_pending_get(const edx_pending *pending, size_t i, edx_pending_place *place,
                      edx_events *events)
 {
     const block *b = (const block *)pending->blocks.at + i;
 
-    *frame = b->frame;
-    *row = b->row;
+    *place = b->place;
     *events = (edx_events){
         .pixels = b->pixels,
         .offsets = (const uint32_t *)pending->offsets.at + b->offsets,

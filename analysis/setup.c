@@ -1,5 +1,6 @@
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "analysis/analysis_inside.h"
 
@@ -20,8 +21,15 @@ void edx_setup_free(edx_setup **setup)
     free(s->sigma);
     free(s->fraction);
     free(s->fraction_sigma);
+    free(s->denoised);
+    free(s->denoised_sigma);
     free(s->thick);
     free(s->atoms);
+    free(s->lent.sum);
+    free(s->lent.image);
+    free(s->lent.exposure);
+    free(s->lent.net);
+    free(s->lent.sigma);
     free(s);
 }
 
@@ -63,26 +71,66 @@ static edx_status set_axes(edx_setup *s, const edx_begin *begin, edx_error *err)
         s->axis.offset_eV + s->axis.scale_eV * (s->axis.channels - 1.0));
 }
 
-static edx_status allocate(edx_setup *s, edx_error *err)
+static bool allocate_sums(edx_setup *s)
 {
-    size_t pixels = (size_t)s->rows * s->cols, maps = s->n * pixels;
+    size_t pixels = (size_t)s->rows * s->cols;
     s->sum = calloc(s->axis.channels, sizeof *s->sum);
     s->total = calloc(pixels, sizeof *s->total);
     s->image = calloc(pixels, sizeof *s->image);
     s->exposure = calloc(pixels, sizeof *s->exposure);
-    bool got = s->sum && s->total && s->image && s->exposure;
-    if (got && maps > 0) {
-        s->net = calloc(maps, sizeof *s->net);
-        s->sigma = calloc(maps, sizeof *s->sigma);
-        s->fraction = calloc(maps, sizeof *s->fraction);
-        s->fraction_sigma = calloc(maps, sizeof *s->fraction_sigma);
-        s->thick = calloc(pixels, sizeof *s->thick);
-        s->atoms = calloc(maps, sizeof *s->atoms);
-        got = s->net && s->sigma && s->fraction && s->fraction_sigma && s->thick && s->atoms;
+    s->lent.sum = calloc(s->axis.channels, sizeof *s->sum);
+    s->lent.image = calloc(pixels, sizeof *s->image);
+    s->lent.exposure = calloc(pixels, sizeof *s->exposure);
+    return s->sum && s->total && s->image && s->exposure && s->lent.sum && s->lent.image &&
+           s->lent.exposure;
+}
+
+static bool allocate_maps(edx_setup *s)
+{
+    size_t pixels = (size_t)s->rows * s->cols, maps = s->n * pixels;
+    float **const each[] = {&s->net,       &s->sigma,          &s->fraction, &s->fraction_sigma,
+                            &s->denoised,  &s->denoised_sigma, &s->atoms,    &s->lent.net,
+                            &s->lent.sigma};
+    s->thick = calloc(pixels, sizeof *s->thick);
+    bool got = s->thick != NULL;
+    for (size_t i = 0; i < sizeof each / sizeof *each && got; i++) {
+        *each[i] = calloc(maps, sizeof **each[i]);
+        got = *each[i] != NULL;
     }
-    if (!got)
+    return got;
+}
+
+static edx_status allocate(edx_setup *s, edx_error *err)
+{
+    if (!allocate_sums(s) || (s->n > 0 && !allocate_maps(s)))
         return edx_fail(err, EDX_E_NOMEM, "no memory for maps of %u x %u pixels", s->rows, s->cols);
+    edx_setup_denoised(s);
     return EDX_OK;
+}
+
+void edx_setup_denoised(edx_setup *s)
+{
+    const size_t bytes = (size_t)s->n * s->rows * s->cols * sizeof *s->denoised;
+    if (bytes == 0)
+        return;
+    memcpy(s->denoised, edx_detail_fraction(s->detail), bytes);
+    memcpy(s->denoised_sigma, edx_detail_fraction_sigma(s->detail), bytes);
+}
+
+#define SWAP(type, a, b)                                                                           \
+    do {                                                                                           \
+        type *const was_a = a;                                                                     \
+        a = b;                                                                                     \
+        b = was_a;                                                                                 \
+    } while (0)
+
+void edx_setup_lend(edx_setup *s)
+{
+    SWAP(uint64_t, s->sum, s->lent.sum);
+    SWAP(double, s->image, s->lent.image);
+    SWAP(float, s->exposure, s->lent.exposure);
+    SWAP(float, s->net, s->lent.net);
+    SWAP(float, s->sigma, s->lent.sigma);
 }
 
 /* What the settings mean for this begin, without the memory that using them takes. */

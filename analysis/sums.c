@@ -62,15 +62,17 @@ static uint64_t add_inside(edx_analysis *a, uint32_t row, const edx_events *even
     return total;
 }
 
-static void add_live(edx_analysis *a, const edx_frame *frame, const edx_shift_area *area)
+static void cover(edx_analysis *a, const edx_frame *frame, const edx_shift_area *area)
 {
     double ratio = frame->live_s / frame->real_s;
     a->real_s +=
         (frame->real_s > 0 ? frame->real_s : a->begin.dwell_s * area->rows * a->begin.cols);
     double live = a->begin.dwell_s * (frame->real_s > 0 && ratio >= 0 ? fmin(ratio, 1) : 1);
     for (uint32_t y = area->row; y < area->row + area->rows; y++)
-        for (uint32_t x = area->col; x < area->col + area->cols; x++)
+        for (uint32_t x = area->col; x < area->col + area->cols; x++) {
             a->live[(size_t)y * a->begin.cols + x] += live;
+            a->covered[(size_t)y * a->begin.cols + x]++;
+        }
 }
 
 /* The image that is summed: the first that begin names, else the first that came. */
@@ -134,40 +136,134 @@ static edx_status find_place(edx_analysis *a, const edx_frame *frame, const edx_
     return status;
 }
 
-void edx_analysis_catch_up(edx_analysis *analysis)
+/* ---- what waits ---- */
+
+/* Events of whole rows, and the exposure of what they cover. */
+static edx_status add_to_cube(edx_analysis *a, const edx_pending_place *place,
+                              const edx_events *events, edx_error *err)
 {
-    for (size_t i = 0; i < edx_pending_count(analysis->later); i++) {
-        edx_events events;
-        uint64_t frame;
-        uint32_t row;
-        edx_pending_get(analysis->later, i, &frame, &row, &events);
-        edx_detail_add(analysis->now->detail, frame, row, &events);
+    const uint32_t group = (uint32_t)(place->frame % edx_scene_groups(a->scene));
+    const uint32_t rows = events->pixels / a->begin.cols, right = place->col + place->cols;
+    edx_status status = edx_scene_add_to(a->scene, group, place->row, events, err);
+    if (status != EDX_OK)
+        return status;
+    edx_scene_uncover(a->scene, place->row, rows, 0, place->col);
+    edx_scene_uncover(a->scene, place->row, rows, right, a->begin.cols - right);
+    return EDX_OK;
+}
+
+static void count_entries(edx_analysis *a, const edx_events *events, uint32_t first, uint32_t last)
+{
+    uint64_t *spectrum = a->waiting.spectrum;
+    for (uint32_t i = first; i < last && !events->weights; i++)
+        spectrum[events->channels[i]]++;
+    for (uint32_t i = first; i < last && events->weights; i++)
+        spectrum[events->channels[i]] += events->weights[i];
+}
+
+/* What the spectrum is short of while they wait: of the scan pixels that fill analysis pixels. */
+static void count_waiting(edx_analysis *a, const edx_pending_place *place, const edx_events *events)
+{
+    const edx_setup *s = a->now;
+    const uint32_t *offsets = events->offsets, cols = s->cols * s->bin_pixels;
+    const uint32_t last = place->row + events->pixels / a->begin.cols;
+    for (uint32_t y = place->row; y < last && y < s->rows * s->bin_pixels; y++) {
+        const uint32_t *row = offsets + (size_t)(y - place->row) * a->begin.cols;
+        count_entries(a, events, row[0], row[cols]);
     }
-    edx_pending_clear(analysis->later);
+    if (!events->weights)
+        a->waiting.counts += offsets[events->pixels] - offsets[0];
+    for (uint32_t i = offsets[0]; i < offsets[events->pixels] && events->weights; i++)
+        a->waiting.counts += events->weights[i];
+}
+
+/* The first n that wait are in the cube. */
+static void recount_waiting(edx_analysis *a, size_t n)
+{
+    edx_pending_place place;
+    edx_events events;
+    if (a->waiting.counts > 0)
+        memset(a->waiting.spectrum, 0, a->begin.channels * sizeof *a->waiting.spectrum);
+    a->waiting.counts = 0;
+    a->waiting.in_cube = n;
+    for (size_t i = n; i < edx_pending_count(a->later); i++) {
+        edx_pending_get(a->later, i, &place, &events);
+        count_waiting(a, &place, &events);
+    }
+}
+
+edx_status edx_analysis_catch_up(edx_analysis *analysis, edx_error *err)
+{
+    edx_analysis *a = analysis;
+    const size_t n = edx_pending_count(a->later);
+    size_t i = a->waiting.in_details;
+    edx_status status = EDX_OK;
+    for (; i < n && status == EDX_OK; i += status == EDX_OK) {
+        edx_pending_place place;
+        edx_events events;
+        edx_pending_get(a->later, i, &place, &events);
+        if (i >= a->waiting.in_cube)
+            status = add_to_cube(a, &place, &events, err);
+        if (status == EDX_OK)
+            edx_detail_add(a->now->detail, place.frame, place.row, &events);
+    }
+    a->waiting.in_details = i;
+    if (status == EDX_OK) {
+        edx_pending_clear(a->later);
+        a->waiting.in_details = 0;
+    }
+    recount_waiting(a, status == EDX_OK ? 0 : i > a->waiting.in_cube ? i : a->waiting.in_cube);
+    return status;
+}
+
+void edx_analysis_drop_waiting(edx_analysis *a)
+{
+    edx_pending_clear(a->later);
+    a->waiting.in_details = 0;
+    recount_waiting(a, 0);
+}
+
+/* While the details are away they alone look into the cube. */
+static edx_status put_by(edx_analysis *a, const edx_pending_place *place, const edx_events *events,
+                         edx_error *err)
+{
+    edx_status status = edx_pending_put(a->later, place, events, err);
+    if (status == EDX_OK)
+        count_waiting(a, place, events);
+    return status;
 }
 
 /* Maps need not wait for what takes longer. */
-static void put_aside(edx_analysis *a, uint64_t frame, uint32_t row, const edx_events *events)
+static edx_status add_counts(edx_analysis *a, const edx_pending_place *place,
+                             const edx_events *events, edx_error *err)
 {
-    if (edx_pending_events(a->later) < MOST_PENDING &&
-        edx_pending_put(a->later, frame, row, events, NULL) == EDX_OK)
-        return;
-    edx_analysis_catch_up(a);
-    edx_detail_add(a->now->detail, frame, row, events);
+    edx_status status = EDX_OK;
+    if (a->away)
+        return put_by(a, place, events, err);
+    if (a->waiting.in_cube < edx_pending_count(a->later) ||
+        edx_pending_events(a->later) >= MOST_PENDING)
+        status = edx_analysis_catch_up(a, err);
+    if (status == EDX_OK)
+        status = add_to_cube(a, place, events, err);
+    if (status != EDX_OK)
+        return status;
+    if (edx_pending_put(a->later, place, events, NULL) == EDX_OK)
+        a->waiting.in_cube++;
+    else if (edx_analysis_catch_up(a, NULL) == EDX_OK) /* all of it is in the cube */
+        edx_detail_add(a->now->detail, place->frame, place->row, events);
+    return EDX_OK;
 }
 
-/* The events of whole rows as they are to stand, and the exposure of what they cover. Returns the
- * counts within the energies of the analysis. */
+/* ---- a message's rows ---- */
+
+/* The events of whole rows as they stand. Returns the counts within the energies of the analysis.
+ */
 static uint64_t add_sums(edx_analysis *a, const edx_frame *frame, const edx_shift_area *area,
                          const edx_events *events)
 {
-    const uint32_t right = area->col + area->cols;
-    edx_scene_uncover(a->scene, area->row, area->rows, 0, area->col);
-    edx_scene_uncover(a->scene, area->row, area->rows, right, a->begin.cols - right);
     if (a->now->intensity)
         edx_intensity_add(a->now->intensity, area->row, events);
-    put_aside(a, frame->frame, area->row, events);
-    add_live(a, frame, area);
+    cover(a, frame, area);
     return add_inside(a, area->row, events);
 }
 
@@ -185,8 +281,8 @@ static edx_status add_rows(edx_analysis *a, const edx_frame *frame, const edx_ev
     if (moved)
         status = edx_shift_events(a->shift, &area, cols, frame->row, events, &there, err);
     if (status == EDX_OK && area.rows > 0 && area.cols > 0)
-        status = edx_scene_add_to(a->scene, (uint32_t)(frame->frame % edx_scene_groups(a->scene)),
-                                  area.row, &there, err);
+        status = add_counts(a, &(edx_pending_place){frame->frame, area.row, area.col, area.cols},
+                            &there, err);
     if (status != EDX_OK)
         return status;
     if (area.rows > 0 && area.cols > 0) {

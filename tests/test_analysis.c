@@ -1,6 +1,7 @@
 /* The analysis as a whole on a small cube whose every count is known. */
 #include <float.h>
 #include <math.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -639,6 +640,131 @@ static void order_and_threads_change_nothing(void **state)
     edx_pool_free(&pool);
 }
 
+/* ---- details that are away ---- */
+
+typedef struct errand {
+    edx_analysis *analysis;
+    edx_results results;
+    edx_status status;
+} errand;
+
+static void *run_errand(void *argument)
+{
+    errand *e = argument;
+    e->status = edx_analysis_find(e->analysis, &e->results, NULL);
+    return NULL;
+}
+
+static void cubes_equal(const edx_analysis *a, const edx_analysis *b)
+{
+    static uint32_t of_a[CHANNELS], of_b[CHANNELS];
+    const edx_scene *x = edx_analysis_scene(a), *y = edx_analysis_scene(b);
+    assert_int_equal(edx_scene_counts(x), edx_scene_counts(y));
+    assert_memory_equal(edx_scene_spectrum(x), edx_scene_spectrum(y), CHANNELS * sizeof(uint64_t));
+    assert_memory_equal(edx_scene_exposure(x), edx_scene_exposure(y), PIXELS * sizeof(uint32_t));
+    for (uint32_t p = 0; p < PIXELS; p++) {
+        edx_scene_dense(x, p, 1, of_a);
+        edx_scene_dense(y, p, 1, of_b);
+        assert_memory_equal(of_a, of_b, sizeof of_a);
+    }
+}
+
+/* Frames first .. last - 1 come to both; maps of both are the same after each. */
+static void give_both(edx_analysis *a, edx_analysis *b, int first, int last)
+{
+    edx_results ra, rb;
+    for (int f = first; f < last; f++) {
+        give_frame(a, f);
+        give_frame(b, f);
+        assert_int_equal(edx_analysis_update(a, &ra, NULL), EDX_OK);
+        assert_int_equal(edx_analysis_update(b, &rb, NULL), EDX_OK);
+        results_equal(&ra, &rb);
+    }
+}
+
+/* Scans that bins fill and that they do not, by 1 and by several; each in both orders: find in
+ * another thread meanwhile, and find after all that came. */
+static void what_comes_while_details_are_away_is_shown(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 6; i++) {
+        edx_settings settings = make_settings();
+        settings.analysis.bin_pixels = (uint64_t)(i % 3 + 1);
+        edx_analysis *a = start(-5, &settings), *b = start(-5, &settings);
+        errand e = {.analysis = b};
+        edx_results ra;
+        pthread_t thread;
+        give_both(a, b, 0, 2);
+        edx_analysis_update(b, &e.results, NULL);
+        assert_int_equal(edx_analysis_prepare(b, &e.results, NULL), EDX_OK);
+        assert_int_equal(pthread_create(&thread, NULL, run_errand, &e), 0);
+        if (i >= 3) {
+            assert_int_equal(pthread_join(thread, NULL), 0);
+        }
+        give_both(a, b, 2, 5);
+        assert_true(edx_scene_counts(edx_analysis_scene(b)) <
+                    edx_scene_counts(edx_analysis_scene(a)));
+        assert_int_equal(edx_analysis_ages_of(b).sum, 5);
+        assert_int_equal(edx_analysis_ages_of(b).components, 2);
+        assert_true(i < 3 ? pthread_join(thread, NULL) == 0 : e.status == EDX_OK);
+        edx_analysis_collect(b, &e.results);
+        assert_int_equal(e.status, EDX_OK);
+        assert_true(e.results.detail.has_pca);
+        assert_int_equal(e.results.detail.pca.head.frames, 2);
+        give_both(a, b, 5, FRAMES);
+        cubes_equal(a, b);
+        assert_int_equal(edx_analysis_final(a, &ra, NULL), EDX_OK);
+        assert_int_equal(edx_analysis_final(b, &e.results, NULL), EDX_OK);
+        assert_int_equal(edx_analysis_decompose(a, &ra, NULL), EDX_OK);
+        assert_int_equal(edx_analysis_decompose(b, &e.results, NULL), EDX_OK);
+        results_equal(&ra, &e.results);
+        components_equal(&ra.detail.pca, &e.results.detail.pca);
+        edx_analysis_free(&a);
+        edx_analysis_free(&b);
+    }
+}
+
+/* Where there is none for a frame it is left out; where there is none to take up what waited, that
+ * waits on. */
+static void details_come_back_without_memory(void **state)
+{
+    edx_settings settings = make_settings();
+    edx_results ra, rb;
+    (void)state;
+    for (size_t left = 0; left < 12; left++) {
+        edx_analysis *a = start(-5, &settings), *b = start(-5, &settings);
+        give_both(a, b, 0, 1);
+        edx_analysis_update(b, &rb, NULL);
+        assert_int_equal(edx_analysis_prepare(b, &rb, NULL), EDX_OK);
+        for (int f = 1; f < FRAMES; f += f % 3) { /* 1, 2, 4, 5: those in one message */
+            allocations_left = left;
+            const edx_status status = give_rows(b, f, 0, ROWS, f % 3 == 1);
+            allocations_left = SIZE_MAX;
+            if (status == EDX_OK) {
+                edx_analysis_frame(b, (uint64_t)f, true);
+                give_frame(a, f);
+            } else {
+                assert_int_equal(status, EDX_E_NOMEM);
+            }
+        }
+        edx_analysis_collect(b, &rb);
+        allocations_left = left;
+        const edx_status status = edx_analysis_prepare(b, &rb, NULL);
+        allocations_left = SIZE_MAX;
+        assert_true(status == EDX_OK || status == EDX_E_NOMEM);
+        edx_analysis_collect(b, &rb);
+        edx_analysis_update(a, &ra, NULL);
+        edx_analysis_update(b, &rb, NULL);
+        results_equal(&ra, &rb);
+        edx_analysis_final(a, &ra, NULL);
+        assert_int_equal(edx_analysis_final(b, &rb, NULL), EDX_OK);
+        results_equal(&ra, &rb);
+        cubes_equal(a, b);
+        edx_analysis_free(&a);
+        edx_analysis_free(&b);
+    }
+}
+
 /* A change on the way gives what those settings would have given from the start. */
 static void settings_may_change_on_the_way(void **state)
 {
@@ -1091,6 +1217,8 @@ int main(void)
         cmocka_unit_test(extreme_begins_end_in_time),
         cmocka_unit_test(live_time_follows_dead_time),
         cmocka_unit_test(order_and_threads_change_nothing),
+        cmocka_unit_test(what_comes_while_details_are_away_is_shown),
+        cmocka_unit_test(details_come_back_without_memory),
         cmocka_unit_test(settings_may_change_on_the_way),
         cmocka_unit_test(settings_that_cannot_be_are_named),
         cmocka_unit_test(atoms_are_counted_where_there_are_fractions),

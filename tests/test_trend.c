@@ -598,21 +598,23 @@ static void test_pending_gives_back_what_it_got(void **state)
     const uint16_t channels[] = {9, 9, 9, 1, 2, 7};
     edx_events in = {3, offsets, channels, NULL}, out;
     edx_pending *pending = NULL;
-    uint64_t frame;
-    uint32_t row;
+    edx_pending_place place;
     edx_error err;
 
     (void)state;
     assert_int_equal(edx_pending_new(&pending, &err), EDX_OK);
     for (uint32_t i = 0; i < 100; i++) {
+        place = (edx_pending_place){i, i + 1, i + 2, i + 3};
         in.weights = i % 3 == 0 ? weights : NULL;
-        assert_int_equal(edx_pending_put(pending, i, i + 1, &in, &err), EDX_OK);
+        assert_int_equal(edx_pending_put(pending, &place, &in, &err), EDX_OK);
     }
     assert_int_equal(edx_pending_events(pending), 300);
     for (size_t i = 0; i < edx_pending_count(pending); i++) {
-        edx_pending_get(pending, i, &frame, &row, &out);
-        assert_int_equal(frame, i);
-        assert_int_equal(row, i + 1);
+        edx_pending_get(pending, i, &place, &out);
+        assert_int_equal(place.frame, i);
+        assert_int_equal(place.row, i + 1);
+        assert_int_equal(place.col, i + 2);
+        assert_int_equal(place.cols, i + 3);
         assert_int_equal(out.offsets[0], 0);
         assert_int_equal(out.offsets[2], 2);
         assert_int_equal(out.offsets[3], 3);
