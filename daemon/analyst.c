@@ -19,14 +19,18 @@ struct edx_analyst {
     edx_pack *reply;
     bool changed;       /* since the last update */
     int64_t arrival_ns; /* of the newest frame summed */
-    double t;           /* of the results under way */
     edx_pace pace;
     double spare_s, spare_at; /* time for refreshes while frames wait, and when that was so */
     double piece_at;          /* when the piece under way began */
     bool threaded;
-    pthread_t thread;
+    bool away;      /* the components are being found */
+    double away_at; /* … since then */
+    pthread_t thread, finder;
     pthread_mutex_t mutex; /* guards what follows */
-    pthread_cond_t wake;
+    pthread_cond_t wake, wake_finder;
+    bool sent, returned; /* by the analyst to the finder, and back */
+    bool pressed;        /* somebody waits for its return */
+    bool ends;
     edx_task *ring;
     size_t first, n, capacity;
     size_t backlog;
@@ -54,8 +58,8 @@ static void report_result(void *context, edx_result_topic topic, void *bytes, si
     edx_analyst *a = context;
     const edx_report report = {.kind = EDX_REPORT_RESULT,
                                .topic = topic,
-                               .frame = edx_run_newest(a->run),
-                               .t = a->t,
+                               .frame = edx_run_head(a->run)->frame,
+                               .t = edx_run_head(a->run)->head.t,
                                .arrival_ns = a->arrival_ns};
     a->report(a->context, &report, bytes, n);
 }
@@ -73,6 +77,7 @@ edx_analyst *edx_analyst_new(const edx_limits *limits, edx_log *log, edx_reporte
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
     pthread_cond_init(&a->wake, &monotonic);
     pthread_condattr_destroy(&monotonic);
+    pthread_cond_init(&a->wake_finder, NULL);
     a->log = log;
     a->report = report;
     a->context = context;
@@ -113,7 +118,6 @@ void edx_analyst_update(edx_analyst *analyst, double t)
 {
     edx_error err = {0};
     analyst->changed = false;
-    analyst->t = t;
     if (edx_run_active(analyst->run) && edx_run_update(analyst->run, t, &err)) {
         edx_log_write(analyst->log, EDX_LOG_ERROR, "analysis: %s", err.text);
     }
@@ -186,8 +190,8 @@ static void frame(edx_analyst *a, edx_task *task)
 static void save(edx_analyst *a, edx_task *task)
 {
     edx_report report = {.kind = EDX_REPORT_SAVED, .ticket = task->ticket, .state = task->state};
-    a->t = a->threaded ? unix_time() : task->t; /* offline: what the recording says */
-    edx_run_save(a->run, a->t, task->state, task->closing, &report.error);
+    const double t = a->threaded ? unix_time() : task->t; /* offline: what the recording says */
+    edx_run_save(a->run, t, task->state, task->closing, &report.error);
     a->changed = false;
     report_facts(a);
     edx_run_facts_get(a->run, &report.facts);
@@ -314,17 +318,18 @@ static void wait_for_task(edx_analyst *a, int64_t ms)
     until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     int rc = 0;
-    while (a->n == 0 && rc == 0) {
+    while (a->n == 0 && !a->returned && rc == 0) {
         rc = ms < 0 ? pthread_cond_wait(&a->wake, &a->mutex)
                     : pthread_cond_timedwait(&a->wake, &a->mutex, &until);
     }
 }
 
-/* The next task; false when none comes within ms (below 0: however long it takes). */
+/* The next task; false when none comes within ms (below 0: however long it takes), or the
+ * components do. */
 static bool pop(edx_analyst *a, int64_t ms, edx_task *task)
 {
     pthread_mutex_lock(&a->mutex);
-    a->busy = ms >= 0;
+    a->busy = ms >= 0 || a->away;
     if (ms != 0) {
         wait_for_task(a, ms);
     }
@@ -335,7 +340,8 @@ static bool pop(edx_analyst *a, int64_t ms, edx_task *task)
         a->n--;
         a->backlog -= weight(task);
         a->busy = true;
-        a->done++;
+        a->pressed = true;
+        a->done += !a->away; /* the finder is watched too */
     }
     pthread_mutex_unlock(&a->mutex);
     return got;
@@ -352,7 +358,7 @@ static bool pop(edx_analyst *a, int64_t ms, edx_task *task)
 static bool waits(edx_analyst *a)
 {
     pthread_mutex_lock(&a->mutex);
-    const bool any = a->n > 0;
+    const bool any = a->n > 0 || a->pressed;
     pthread_mutex_unlock(&a->mutex);
     return any;
 }
@@ -371,6 +377,28 @@ static void piece_ends(void *context)
     edx_analyst *a = context;
     const double took = monotonic_time() - a->piece_at;
     a->spare_s = fmax(a->spare_s, 0) - took; /* what quiet hours took is not owed */
+}
+
+/* ---- the finder ---- */
+
+static void *find(void *argument)
+{
+    edx_analyst *a = argument;
+    pthread_mutex_lock(&a->mutex);
+    while (!a->ends) {
+        if (!a->sent) {
+            pthread_cond_wait(&a->wake_finder, &a->mutex);
+            continue;
+        }
+        a->sent = false;
+        pthread_mutex_unlock(&a->mutex);
+        edx_run_find(a->run);
+        pthread_mutex_lock(&a->mutex);
+        a->returned = true;
+        pthread_cond_signal(&a->wake);
+    }
+    pthread_mutex_unlock(&a->mutex);
+    return NULL;
 }
 
 /* ---- the thread ---- */
@@ -407,20 +435,83 @@ static void was_done(chore *c, double began, bool whole, int times)
     *c = (chore){.due = !whole, .since = now, .patience_s = fmax(BUSY_S, times * (now - began))};
 }
 
+/* Lets the finder begin, if there is anything to find. */
+static void send_finder(edx_analyst *a, chore *components)
+{
+    a->away_at = monotonic_time();
+    components->due = false;
+    a->away = edx_run_prepare(a->run);
+    if (!a->away) {
+        return;
+    }
+    pthread_mutex_lock(&a->mutex);
+    a->pressed = false;
+    a->sent = true;
+    pthread_cond_signal(&a->wake_finder);
+    pthread_mutex_unlock(&a->mutex);
+}
+
+static void collect(edx_analyst *a, chore *components)
+{
+    const bool whole = edx_run_collect(a->run);
+    const bool due = components->due; /* frames came since */
+    a->away = false;
+    report_facts(a);
+    was_done(components, a->away_at, whole && !due, COMPONENTS_TIMES);
+}
+
+static bool has_returned(edx_analyst *a)
+{
+    pthread_mutex_lock(&a->mutex);
+    const bool returned = a->returned;
+    a->returned = false;
+    a->done += returned;
+    pthread_mutex_unlock(&a->mutex);
+    return returned;
+}
+
+/* Waits for the finder: soon, as it begins nothing new. */
+static void call_back(edx_analyst *a, chore *components)
+{
+    pthread_mutex_lock(&a->mutex);
+    a->pressed = true;
+    while (a->away && !a->returned) {
+        pthread_cond_wait(&a->wake, &a->mutex);
+    }
+    pthread_mutex_unlock(&a->mutex);
+    if (a->away && has_returned(a)) {
+        collect(a, components);
+    }
+}
+
+/* Whether the finder can go on meanwhile. */
+static bool is_apart(const edx_analyst *a, const edx_task *task)
+{
+    return (task->kind == EDX_TASK_FRAME || task->kind == EDX_TASK_PLACE) &&
+           !edx_run_is_laden(a->run);
+}
+
 static void make_maps(edx_analyst *a, chore *maps, chore *components)
 {
+    if (a->away && edx_run_needs_details(a->run)) {
+        call_back(a, components);
+    }
     const double now = monotonic_time();
     edx_analyst_update(a, unix_time());
     was_done(maps, now, true, MAPS_TIMES);
     becomes_due(components, now);
 }
 
-static void find_components(edx_analyst *a, chore *components)
+static void carry_out(edx_analyst *a, edx_task *task, chore *maps, chore *components)
 {
-    const double now = monotonic_time();
-    const bool whole = edx_run_decompose(a->run);
-    report_facts(a);
-    was_done(components, now, whole, COMPONENTS_TIMES);
+    if (a->away && !is_apart(a, task)) {
+        call_back(a, components);
+    }
+    if (task->kind == EDX_TASK_SAVE && a->changed) { /* the final analysis takes its time */
+        make_maps(a, maps, components);
+    }
+    execute(a, task);
+    edx_task_clear(task);
 }
 
 static void *work(void *argument)
@@ -431,15 +522,14 @@ static void *work(void *argument)
     components.since = monotonic_time();
     while (!quit) {
         edx_task task;
-        const bool got = pop(a, a->changed ? 0 : components.due ? QUIET_MS : -1, &task);
+        const bool got = pop(a, a->changed ? 0 : components.due && !a->away ? QUIET_MS : -1, &task);
         const bool quiet = !got && !a->changed;
+        if (a->away && has_returned(a)) {
+            collect(a, &components);
+        }
         if (got) {
             quit = task.kind == EDX_TASK_QUIT;
-            if (task.kind == EDX_TASK_SAVE && a->changed) { /* the final analysis takes its time */
-                make_maps(a, &maps, &components);
-            }
-            execute(a, &task);
-            edx_task_clear(&task);
+            carry_out(a, &task, &maps, &components);
         }
         if (a->changed) {
             becomes_due(&maps, monotonic_time());
@@ -447,8 +537,9 @@ static void *work(void *argument)
         if (a->changed && (!got || is_overdue(&maps, monotonic_time()))) {
             make_maps(a, &maps, &components);
         }
-        if (quiet ? components.due : !a->changed && is_overdue(&components, monotonic_time())) {
-            find_components(a, &components);
+        if (!a->away &&
+            (quiet ? components.due : !a->changed && is_overdue(&components, monotonic_time()))) {
+            send_finder(a, &components);
         }
     }
     return NULL;
@@ -459,14 +550,33 @@ edx_status edx_analyst_set_crew(edx_analyst *analyst, edx_crew *crew, edx_error 
     return edx_run_set_crew(analyst->run, crew, err);
 }
 
+static void end_finder(edx_analyst *a)
+{
+    pthread_mutex_lock(&a->mutex);
+    a->ends = true;
+    pthread_cond_signal(&a->wake_finder);
+    pthread_mutex_unlock(&a->mutex);
+    pthread_join(a->finder, NULL);
+}
+
 edx_status edx_analyst_start(edx_analyst *analyst, edx_error *err)
 {
     analyst->spare_at = monotonic_time();
     analyst->pace = (edx_pace){analyst, piece_begins, piece_ends};
     edx_run_set_pace(analyst->run, &analyst->pace);
-    const int rc = pthread_create(&analyst->thread, NULL, work, analyst);
+    const edx_status status = edx_run_part(analyst->run, err);
+    if (status) {
+        return status;
+    }
+    int rc = pthread_create(&analyst->finder, NULL, find, analyst);
+    if (rc == 0) {
+        rc = pthread_create(&analyst->thread, NULL, work, analyst);
+        if (rc != 0) {
+            end_finder(analyst);
+        }
+    }
     if (rc != 0) {
-        return edx_fail(err, EDX_E_IO, "cannot start the analyst's thread: %s", strerror(rc));
+        return edx_fail(err, EDX_E_IO, "cannot start the analyst's threads: %s", strerror(rc));
     }
     analyst->threaded = true;
     return EDX_OK;
@@ -498,6 +608,7 @@ static void stop(edx_analyst *a)
         nanosleep(&pause, NULL); /* the queue empties by itself */
     }
     pthread_join(a->thread, NULL);
+    end_finder(a);
     a->threaded = false;
 }
 
@@ -519,6 +630,7 @@ void edx_analyst_free(edx_analyst **analyst)
     edx_wire_free(&a->wire);
     edx_pack_free(&a->reply);
     pthread_cond_destroy(&a->wake);
+    pthread_cond_destroy(&a->wake_finder);
     pthread_mutex_destroy(&a->mutex);
     free(a);
     *analyst = NULL;

@@ -1,5 +1,6 @@
 /* The thread that owns the sums. Tasks in, reports out; it takes every task that waits, then
- * analyses once, and finds the components when no more come. Without start, tasks are carried out
+ * makes maps once, and has the components found when no more come: by a second thread, which has
+ * the counts to itself so long, while frames and maps go on. Without start, tasks are carried out
  * at once in the caller's thread: offline and at restart. */
 #ifndef EDX_DAEMON_ANALYST_H
 #define EDX_DAEMON_ANALYST_H

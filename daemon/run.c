@@ -33,8 +33,9 @@ struct edx_run {
     char folder[4096];
     edx_analysis *analysis;
     const edx_pace *pace;
-    edx_crew *crew; /* NULL: alone */
-    edx_pool *pool; /* NULL: one thread */
+    edx_crew *crew;             /* NULL: alone */
+    edx_pool *pool, *find_pool; /* NULL: one thread */
+    bool parted;                /* find has a thread, and a pool, of its own */
     edx_events_buffer *events;
     edx_wire *wire;
     edx_frame frame;
@@ -51,8 +52,15 @@ struct edx_run {
     bool emptied;                     /* the sums were to be made anew, and could not be */
     bool drift_said;
     bool profile_failed, components_failed;
-    edx_result_head head; /* of the newest results */
+    edx_result_head head;   /* of the newest results */
+    edx_result_head leaves; /* of what is being published */
     edx_results results;
+    edx_results found; /* by find */
+    edx_status finding;
+    edx_error why;
+    bool away;         /* prepared, not collected */
+    bool fresh;        /* something was added since */
+    bool profile_late; /* the newest results have no line profile */
     bool target_reached;
     size_t n_findings;
     edx_alarm findings[EDX_WATCH_FINDINGS];
@@ -146,6 +154,7 @@ void edx_run_free(edx_run **run)
     }
     edx_run_forget(*run);
     edx_pool_free(&(*run)->pool);
+    edx_pool_free(&(*run)->find_pool);
     for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
         free((*run)->waiting[i].bytes);
     }
@@ -158,7 +167,7 @@ void edx_run_free(edx_run **run)
 
 void edx_run_forget(edx_run *run)
 {
-    run->updated = run->drift_said = run->full = run->emptied = false;
+    run->updated = run->drift_said = run->full = run->emptied = run->profile_late = false;
     run->starved = run->components_starved = false;
     run->taken = run->added = run->frames = run->mapped = 0;
     run->source = (edx_source){.path = ""};
@@ -226,7 +235,8 @@ static edx_status share_work(edx_run *run, edx_error *err)
     const bool all = pixels >= POOL_PIXELS || edx_crew_ranks(run->crew);
     edx_pool *pool = all ? run->pool : NULL;
     const edx_status status = edx_analysis_set_pool(run->analysis, pool, err);
-    return status ? status : edx_analysis_set_decompose_pool(run->analysis, run->pool, err);
+    edx_pool *find = run->parted ? run->find_pool : run->pool;
+    return status ? status : edx_analysis_set_decompose_pool(run->analysis, find, err);
 }
 
 edx_status edx_run_begin(edx_run *run, const edx_begin *begin, const char *folder,
@@ -348,6 +358,7 @@ static edx_status check_room(edx_run *run, const edx_frame *frame, const edx_eve
 static edx_status add_within(edx_run *run, const edx_frame *frame, bool limited, edx_error *err)
 {
     run->updated = false;
+    run->fresh = true;
     edx_events events;
     edx_status status = edx_events_from_frame(run->events, frame, &events, err);
     if (status == EDX_OK && limited) {
@@ -730,15 +741,12 @@ static bool profile(edx_run *run, edx_profile_result *out)
     return true;
 }
 
-/* What takes longer, of the same counts. Says once that it fails. */
-static bool decompose(edx_run *run, edx_results *results)
+/* What came of decomposing: why says what status is. Says once that it fails. */
+static bool judge(edx_run *run, const edx_results *results, edx_status status, const edx_error *why)
 {
-    edx_error err = {0};
-    edx_analysis_set_pace(run->analysis, run->pace);
-    const edx_status status =
-        all_or_none(run, edx_analysis_decompose(run->analysis, results, &err), &err);
+    all_or_none(run, status, why);
     if (status && !run->components_failed) {
-        edx_log_write(run->log, EDX_LOG_ERROR, "analysis: components and particles: %s", err.text);
+        edx_log_write(run->log, EDX_LOG_ERROR, "analysis: components and particles: %s", why->text);
     }
     run->components_failed = status != EDX_OK;
     run->components_starved = status == EDX_E_NOMEM;
@@ -747,6 +755,14 @@ static bool decompose(edx_run *run, edx_results *results)
                           isfinite(results->detail.trend.forecast.frames_needed);
     memcpy(run->findings, results->detail.findings, sizeof results->detail.findings);
     return status == EDX_OK;
+}
+
+/* What takes longer, of the same counts. */
+static void decompose(edx_run *run, edx_results *results)
+{
+    edx_error err = {0};
+    const edx_status status = edx_analysis_decompose(run->analysis, results, &err);
+    judge(run, results, status, &err);
 }
 
 /* Calls each(run, topic) with every result written into run->pack in turn. */
@@ -758,14 +774,16 @@ static void for_each_result(edx_run *run, edx_results *results, double t,
     run->head = results->head;
     run->head.head = run->begin.head;
     run->head.head.t = t;
-    results->spectrum.head = results->maps.head = run->head;
+    results->head = results->spectrum.head = results->maps.head = run->head;
+    run->leaves = run->head;
     if (results->has_maps) { /* first: what people wait for */
         edx_maps_write(run->pack, &results->maps);
         each(run, EDX_MAPS, context);
     }
     edx_spectrum_write(run->pack, &results->spectrum);
     each(run, EDX_SPECTRUM, context);
-    if (profile(run, &line)) {
+    run->profile_late = run->away; /* it looks into the cube */
+    if (!run->away && profile(run, &line)) {
         edx_profile_write(run->pack, &line);
         each(run, EDX_PROFILE, context);
     }
@@ -776,7 +794,8 @@ static void for_details(edx_run *run, edx_results *results,
                         void *context)
 {
     edx_detail_results *d = &results->detail;
-    d->pca.head = d->nmf.head = d->particles.head = d->trend.head = run->head;
+    d->pca.head = d->nmf.head = d->particles.head = d->trend.head = results->head;
+    run->leaves = results->head;
     if (d->has_pca) {
         edx_pca_write(run->pack, &d->pca);
         each(run, EDX_PCA, context);
@@ -821,14 +840,77 @@ void edx_run_set_pace(edx_run *run, const edx_pace *pace)
     run->pace = pace;
 }
 
+/* The line profile that an update left out. */
+static void publish_late_profile(edx_run *run)
+{
+    edx_profile_result line;
+    if (run->profile_late && profile(run, &line)) {
+        run->leaves = run->head;
+        edx_profile_write(run->pack, &line);
+        publish(run, EDX_PROFILE);
+    }
+    run->profile_late = false;
+}
+
+edx_status edx_run_part(edx_run *run, edx_error *err)
+{
+    run->parted = true;
+    run->find_pool = pool_new(1, run->log);
+    return run->analysis ? share_work(run, err) : EDX_OK;
+}
+
+bool edx_run_prepare(edx_run *run)
+{
+    if (!run->analysis || !run->updated) {
+        return false;
+    }
+    publish_late_profile(run);
+    run->found = run->results;
+    run->why = (edx_error){0};
+    run->fresh = false;
+    edx_analysis_set_pace(run->analysis, run->pace);
+    run->finding = edx_analysis_prepare(run->analysis, &run->found, &run->why);
+    run->away = true;
+    return true;
+}
+
+void edx_run_find(edx_run *run)
+{
+    if (run->finding == EDX_OK) {
+        run->finding = edx_analysis_find(run->analysis, &run->found, &run->why);
+    }
+}
+
+bool edx_run_collect(edx_run *run)
+{
+    edx_analysis_collect(run->analysis, &run->found);
+    run->away = false;
+    const bool done = judge(run, &run->found, run->finding, &run->why);
+    const bool left = done && edx_analysis_underway(run->analysis);
+    for_details(run, &run->found, publish_each, NULL);
+    if (!run->fresh) {
+        run->updated = left;
+    }
+    return !left;
+}
+
 bool edx_run_decompose(edx_run *run)
 {
-    if (run->analysis && run->updated) {
-        const bool done = decompose(run, &run->results);
-        run->updated = done && edx_analysis_underway(run->analysis);
-        for_details(run, &run->results, publish_each, NULL);
+    if (!edx_run_prepare(run)) {
+        return true;
     }
-    return !run->updated;
+    edx_run_find(run);
+    return edx_run_collect(run);
+}
+
+bool edx_run_is_laden(const edx_run *run)
+{
+    return run->analysis && edx_analysis_waits(run->analysis, run->budget);
+}
+
+bool edx_run_needs_details(const edx_run *run)
+{
+    return run->analysis && edx_analysis_needs_details(run->analysis);
 }
 
 void edx_run_miss(edx_run *run)
@@ -845,9 +927,9 @@ static uint64_t unsummed(const edx_run *run)
     return lost;
 }
 
-uint64_t edx_run_newest(const edx_run *run)
+const edx_result_head *edx_run_head(const edx_run *run)
 {
-    return run->head.frame;
+    return &run->leaves;
 }
 
 /* The analysis counts what it was not told to leave out; what came counts all. */

@@ -62,12 +62,26 @@ void edx_run_set_pace(edx_run *run, const edx_pace *pace);
 /* Finds and publishes the components of what was last updated; nothing where frames came since.
  * False where pace left something for another call, which may come at once. */
 bool edx_run_decompose(edx_run *run);
+/* The same in three steps, where another thread is to take the long one. Where prepare is true,
+ * find is to be called, in any thread, and when it has ended collect, in that of prepare. In
+ * between that thread may give frames and places, miss, update and ask for facts, within what the
+ * two questions below say; nothing else. */
+bool edx_run_prepare(edx_run *run);
+void edx_run_find(edx_run *run);
+bool edx_run_collect(edx_run *run);
+/* Whether collect must come before another frame is given: what waits for it is too much. */
+bool edx_run_is_laden(const edx_run *run);
+/* Whether collect must come before an update, which would not be whole. */
+bool edx_run_needs_details(const edx_run *run);
+/* From now on find has a pool of its own: what is to be called while nothing is prepared. NOMEM. */
+edx_status edx_run_part(edx_run *run, edx_error *err);
 /* The final analysis, published and written into the folder. Where the acquisition is finished,
  * drift is corrected once more first, each frame against all others. */
 edx_status edx_run_save(edx_run *run, double t, edx_state state, const edx_closing *closing,
                         edx_error *err);
 
-uint64_t edx_run_newest(const edx_run *run); /* newest frame summed */
+/* Of what is being published. */
+const edx_result_head *edx_run_head(const edx_run *run);
 void edx_run_facts_get(const edx_run *run, edx_run_facts *out);
 
 /* A question of a client about the sums: cmd profile, region or calibrate, a parsed control
