@@ -7,8 +7,10 @@
 
 #include "analysis/intensity_tile.h"
 
-#define RUN 1024u  /* entries counted at once */
-#define SPREAD 12u /* entries marked for a pixel, needed or not */
+#define RUN 1024u       /* entries counted at once */
+#define SPREAD 12u      /* entries marked for a pixel, needed or not */
+#define LINE 64u        /* bytes in a cache line */
+#define NEAR (1u << 21) /* bytes of cells that caches hold anyway */
 
 /* A tile holds the segment counts of EDX_LANES pixels of one row, [segment][lane]. Counts beyond 16
  * bits go on in a second array of the same shape, whose memory the system grants where it is
@@ -19,6 +21,7 @@ struct edx_intensity {
     uint32_t scan_cols, bin, channels;
     uint32_t segments;
     uint32_t row_tiles, tiles;
+    uint32_t lines; /* cache lines that a scan column's cells take, rounded up; 0: all are near */
     size_t tile_cells;
     uint32_t
         *cell_of_col;  /* scan column -> first cell of its pixel, in a row [cols * bin][SPREAD] */
@@ -167,11 +170,19 @@ static size_t cell_of_pixel(const edx_intensity *in, uint32_t row, uint32_t col)
     return tile * in->tile_cells + col % EDX_LANES;
 }
 
+static uint32_t lines_of(const edx_intensity *in)
+{
+    size_t row = in->row_tiles * in->tile_cells * sizeof *in->low;
+
+    return row * in->rows <= NEAR ? 0 : (uint32_t)(row / LINE) / (in->cols * in->bin) + 1;
+}
+
 static edx_status make_tiles(edx_intensity *in, edx_error *err)
 {
     in->row_tiles = (in->cols + EDX_LANES - 1) / EDX_LANES;
     in->tiles = in->rows * in->row_tiles;
     in->tile_cells = (size_t)in->segments * EDX_LANES;
+    in->lines = lines_of(in);
     in->low = calloc(in->tiles * in->tile_cells, sizeof *in->low);
     in->high = calloc(in->tiles * in->tile_cells, sizeof *in->high);
     in->wide = calloc(in->tiles, sizeof *in->wide);
@@ -302,6 +313,16 @@ static void count_run(edx_intensity *in, size_t row, const uint16_t *channels,
     }
 }
 
+/* Asks for a column's share of the cells of the row behind: where those of all rows are more than
+ * the caches hold, counting would wait for memory most of the time. Always as many lines, so that
+ * no branch is mispredicted. (Inlined by force: see prefetch in scene_add.c.) */
+static inline __attribute__((always_inline)) uintptr_t ask(uintptr_t at, uint32_t lines)
+{
+    for (uint32_t k = 0; k < lines; k++, at += LINE)
+        __builtin_prefetch((const void *)at, 1);
+    return at;
+}
+
 /* One scan row, whose offsets these are, into an analysis row: entries of several pixels in one
  * loop, because where a pixel's entries end is not predictable, and a branch there would cost more
  * than the counting. */
@@ -311,9 +332,11 @@ static void add_units(edx_intensity *in, size_t row, const edx_events *events,
     uint32_t pixel[RUN + SPREAD] = {0};
     const uint32_t *cells = in->cell_of_col, cols = in->cols * in->bin;
     uint32_t first = offsets[0];
+    uintptr_t behind = (uintptr_t)(in->low + row + in->row_tiles * in->tile_cells);
 
     for (uint32_t c = 0; c < cols; c++, cells += SPREAD) {
         uint32_t at = offsets[c] - first, end = offsets[c + 1] - first;
+        behind = ask(behind, in->lines);
         if (end > RUN) {
             count_run(in, row, events->channels + first, pixel, at);
             first = offsets[c];

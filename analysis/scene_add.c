@@ -5,7 +5,7 @@
 
 #define CHUNK 16u /* strips that a thread takes at once */
 #define LINE 64u  /* bytes in a cache line */
-#define AHEAD 3u  /* records */
+#define AHEAD 8u  /* records */
 #define LATE 64u
 #define CROWD (3 * EDX_EIGHT)
 
