@@ -422,7 +422,7 @@ edx_status edx_analysis_prepare(edx_analysis *analysis, edx_results *results, ed
     edx_analysis *a = analysis;
     memset(&results->detail, 0, sizeof results->detail);
     edx_status status = edx_analysis_catch_up(a, err);
-    a->decomposed = a->frames;
+    a->details.frames = a->frames;
     if (status != EDX_OK || a->sums_alone)
         return status;
     if (results->final)
@@ -449,6 +449,7 @@ void edx_analysis_collect(edx_analysis *analysis, edx_results *results)
     edx_analysis *a = analysis;
     const bool was_away = a->away;
     a->away = false;
+    a->decomposed = a->details.frames;
     results->detail.pca.head = results->detail.nmf.head = results->detail.particles.head =
         results->detail.trend.head = results->head;
     if (was_away)
@@ -581,11 +582,11 @@ uint64_t edx_analysis_bytes(const edx_analysis *analysis, uint64_t more)
     uint64_t bytes = analysis->away ? analysis->details.bytes
                                     : edx_scene_bytes(analysis->scene) +
                                           edx_detail_bytes(analysis->now->detail, more);
-    return bytes + bytes / 8 + 24 * more;
+    return bytes + bytes / 8 + 24 * more + edx_pending_bytes(analysis->later);
 }
 
-bool edx_analysis_waits(const edx_analysis *analysis, uint64_t budget)
+bool edx_analysis_waits(const edx_analysis *analysis, uint64_t more, uint64_t budget)
 {
     return analysis->away && (edx_pending_events(analysis->later) >= EDX_MOST_AWAY ||
-                              edx_analysis_bytes(analysis, EDX_MOST_AWAY) > budget);
+                              edx_analysis_bytes(analysis, EDX_MOST_AWAY + more) > budget);
 }

@@ -112,9 +112,9 @@ edx_status edx_analysis_decompose(edx_analysis *analysis, edx_results *results, 
 edx_status edx_analysis_prepare(edx_analysis *analysis, edx_results *results, edx_error *err);
 edx_status edx_analysis_find(edx_analysis *analysis, edx_results *results, edx_error *err);
 void edx_analysis_collect(edx_analysis *analysis, edx_results *results);
-/* Whether so much waits for the cube, or so little is left of budget bytes (edx_analysis_bytes),
- * that find had better come to its end first. */
-bool edx_analysis_waits(const edx_analysis *analysis, uint64_t budget);
+/* Whether so much waits for the cube, or with more events to come so little would be left of budget
+ * bytes (edx_analysis_bytes), that find had better come to its end first. */
+bool edx_analysis_waits(const edx_analysis *analysis, uint64_t more, uint64_t budget);
 /* Whether an update between prepare and collect would leave something out. */
 bool edx_analysis_needs_details(const edx_analysis *analysis);
 

@@ -35,6 +35,7 @@ typedef struct edx_setup {
     float *denoised, *denoised_sigma;                          /* as the details last had them */
     double energies[EDX_MAX_LINES], windows[EDX_MAX_LINES][2]; /* of the lines */
     float *thick, *atoms; /* [rows * cols], [n, rows * cols] where absolute */
+    bool shown;           /* sum, image, exposure, net and sigma are newer than what is lent */
     struct {              /* what the details look at while the next of each is made */
         uint64_t *sum;
         double *image;
@@ -75,7 +76,7 @@ struct edx_analysis {
     struct {              /* what is known of them meanwhile */
         edx_detail_input input;
         edx_detail_ages ages;
-        uint64_t bytes;
+        uint64_t bytes, frames;
         uint64_t *outliers;
         size_t room;
     } details;
@@ -105,7 +106,7 @@ edx_status edx_setup_derive(edx_setup *setup, const edx_settings *settings, cons
 edx_status edx_setup_new(const edx_settings *settings, const edx_begin *begin,
                          const edx_scene *cube, edx_setup **out, edx_error *err);
 void edx_setup_free(edx_setup **setup);
-/* What is now shown goes to the details; what they had before is to be made anew. */
+/* What was shown last goes to the details; what they had before is to be shown anew. */
 void edx_setup_lend(edx_setup *setup);
 /* Takes over the denoised maps that its details have. */
 void edx_setup_denoised(edx_setup *setup);

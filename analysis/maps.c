@@ -263,4 +263,5 @@ void edx_analysis_show(edx_analysis *analysis, edx_results *out)
         quantify(analysis);
         fill_maps(analysis, &out->maps);
     }
+    analysis->now->shown = true;
 }

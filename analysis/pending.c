@@ -101,6 +101,14 @@ size_t edx_pending_events(const edx_pending *pending)
     return pending->channels.n;
 }
 
+size_t edx_pending_bytes(const edx_pending *pending)
+{
+    const edx_pending *p = pending;
+
+    return p->blocks.room * sizeof(block) + p->offsets.room * sizeof(uint32_t) +
+           p->channels.room * sizeof(uint16_t) + p->weights.room * sizeof(uint32_t);
+}
+
 void edx_pending_get(const edx_pending *pending, size_t i, edx_pending_place *place,
                      edx_events *events)
 {

@@ -27,6 +27,7 @@ edx_status edx_pending_put(edx_pending *pending, const edx_pending_place *place,
 size_t edx_pending_count(const edx_pending *pending);
 /* Counts put aside. */
 size_t edx_pending_events(const edx_pending *pending);
+size_t edx_pending_bytes(const edx_pending *pending); /* memory held now */
 /* Message i, as it was put; a view until the next call of put or clear. */
 void edx_pending_get(const edx_pending *pending, size_t i, edx_pending_place *place,
                      edx_events *events);

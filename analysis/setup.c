@@ -126,6 +126,9 @@ void edx_setup_denoised(edx_setup *s)
 
 void edx_setup_lend(edx_setup *s)
 {
+    if (!s->shown)
+        return;
+    s->shown = false;
     SWAP(uint64_t, s->sum, s->lent.sum);
     SWAP(double, s->image, s->lent.image);
     SWAP(float, s->exposure, s->lent.exposure);

@@ -223,7 +223,14 @@ void edx_analysis_drop_waiting(edx_analysis *a)
     recount_waiting(a, 0);
 }
 
-/* While the details are away they alone look into the cube. */
+/* While the details are away they alone look into the cube; and what has waited then can wait until
+ * they go again, which need not hold up maps. */
+static bool has_to_wait(const edx_analysis *a)
+{
+    return a->away || (a->waiting.in_cube < edx_pending_count(a->later) &&
+                       edx_pending_events(a->later) < EDX_MOST_AWAY);
+}
+
 static edx_status put_by(edx_analysis *a, const edx_pending_place *place, const edx_events *events,
                          edx_error *err)
 {
@@ -238,7 +245,7 @@ static edx_status add_counts(edx_analysis *a, const edx_pending_place *place,
                              const edx_events *events, edx_error *err)
 {
     edx_status status = EDX_OK;
-    if (a->away)
+    if (has_to_wait(a))
         return put_by(a, place, events, err);
     if (a->waiting.in_cube < edx_pending_count(a->later) ||
         edx_pending_events(a->later) >= MOST_PENDING)

@@ -29,7 +29,7 @@ struct edx_analyst {
     pthread_mutex_t mutex; /* guards what follows */
     pthread_cond_t wake, wake_finder;
     bool sent, returned; /* by the analyst to the finder, and back */
-    bool pressed;        /* somebody waits for its return */
+    bool pressed;        /* something came since it was sent, or waits for it */
     bool ends;
     edx_task *ring;
     size_t first, n, capacity;
@@ -109,7 +109,8 @@ static double monotonic_time(void)
 
 static void report_facts(edx_analyst *a)
 {
-    edx_report report = {.kind = EDX_REPORT_FACTS, .arrival_ns = a->arrival_ns};
+    /* not yet of a frame that is not in the maps */
+    edx_report report = {.kind = EDX_REPORT_FACTS, .arrival_ns = a->changed ? 0 : a->arrival_ns};
     edx_run_facts_get(a->run, &report.facts);
     a->report(a->context, &report, NULL, 0);
 }
@@ -355,12 +356,12 @@ static bool pop(edx_analyst *a, int64_t ms, edx_task *task)
 #define REFRESH_SHARE 0.2
 #define MOST_SPARE_S 0.5
 
-static bool waits(edx_analyst *a)
+static bool is_quiet(edx_analyst *a)
 {
     pthread_mutex_lock(&a->mutex);
-    const bool any = a->n > 0 || a->pressed;
+    const bool quiet = a->n == 0 && !a->pressed;
     pthread_mutex_unlock(&a->mutex);
-    return any;
+    return quiet;
 }
 
 static bool piece_begins(void *context)
@@ -369,7 +370,7 @@ static bool piece_begins(void *context)
     a->piece_at = monotonic_time();
     a->spare_s = fmin(MOST_SPARE_S, a->spare_s + REFRESH_SHARE * (a->piece_at - a->spare_at));
     a->spare_at = a->piece_at;
-    return a->spare_s > 0 || !waits(a);
+    return a->spare_s > 0 || is_quiet(a);
 }
 
 static void piece_ends(void *context)
@@ -470,7 +471,7 @@ static bool has_returned(edx_analyst *a)
     return returned;
 }
 
-/* Waits for the finder: soon, as it begins nothing new. */
+/* Waits for the finder, which begins nothing more than the spare time allows. */
 static void call_back(edx_analyst *a, chore *components)
 {
     pthread_mutex_lock(&a->mutex);
@@ -484,11 +485,12 @@ static void call_back(edx_analyst *a, chore *components)
     }
 }
 
-/* Whether the finder can go on meanwhile. */
-static bool is_apart(const edx_analyst *a, const edx_task *task)
+/* Whether the finder can go on meanwhile. Not where frames come faster than they are summed, and
+ * have to be read back. */
+static bool is_apart(const edx_analyst *a, edx_task *task)
 {
-    return (task->kind == EDX_TASK_FRAME || task->kind == EDX_TASK_PLACE) &&
-           !edx_run_is_laden(a->run);
+    return (task->kind == EDX_TASK_FRAME || task->kind == EDX_TASK_PLACE) && !task->on_disk &&
+           !edx_run_is_laden(a->run, weight(task));
 }
 
 static void make_maps(edx_analyst *a, chore *maps, chore *components)
@@ -537,7 +539,7 @@ static void *work(void *argument)
         if (a->changed && (!got || is_overdue(&maps, monotonic_time()))) {
             make_maps(a, &maps, &components);
         }
-        if (!a->away &&
+        if (!a->away && !quit &&
             (quiet ? components.due : !a->changed && is_overdue(&components, monotonic_time()))) {
             send_finder(a, &components);
         }
@@ -553,7 +555,7 @@ edx_status edx_analyst_set_crew(edx_analyst *analyst, edx_crew *crew, edx_error 
 static void end_finder(edx_analyst *a)
 {
     pthread_mutex_lock(&a->mutex);
-    a->ends = true;
+    a->ends = a->pressed = true;
     pthread_cond_signal(&a->wake_finder);
     pthread_mutex_unlock(&a->mutex);
     pthread_join(a->finder, NULL);

@@ -59,7 +59,7 @@ struct edx_run {
     edx_status finding;
     edx_error why;
     bool away;         /* prepared, not collected */
-    bool fresh;        /* something was added since */
+    bool fresh;        /* something was added or updated since */
     bool profile_late; /* the newest results have no line profile */
     bool target_reached;
     size_t n_findings;
@@ -733,7 +733,7 @@ static bool profile(edx_run *run, edx_profile_result *out)
     }
     if (edx_analysis_profile(run->analysis, s->analysis.profile.from_nm, s->analysis.profile.to_nm,
                              s->analysis.profile.width_nm, out, &err)) {
-        run->profile_failed = true;
+        run->profile_failed = err.code != EDX_E_NOMEM; /* that may pass */
         edx_log_write(run->log, EDX_LOG_ERROR, "analysis.profile: %s", err.text);
         return false;
     }
@@ -823,6 +823,7 @@ static void publish_each(edx_run *run, edx_result_topic topic, void *context)
 edx_status edx_run_update(edx_run *run, double t, edx_error *err)
 {
     run->updated = false;
+    run->fresh = true;
     if (!run->analysis) {
         return edx_fail(err, EDX_E_STATE, "no acquisition");
     }
@@ -903,9 +904,13 @@ bool edx_run_decompose(edx_run *run)
     return edx_run_collect(run);
 }
 
-bool edx_run_is_laden(const edx_run *run)
+bool edx_run_is_laden(const edx_run *run, size_t n)
 {
-    return run->analysis && edx_analysis_waits(run->analysis, run->budget);
+    uint64_t events = n / sizeof(uint16_t);
+    for (int i = 0; i < EDX_WAITING_FRAMES; i++) {
+        events += run->waiting[i].used ? run->waiting[i].size / sizeof(uint16_t) : 0;
+    }
+    return run->analysis && edx_analysis_waits(run->analysis, events, run->budget);
 }
 
 bool edx_run_needs_details(const edx_run *run)

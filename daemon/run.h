@@ -69,8 +69,9 @@ bool edx_run_decompose(edx_run *run);
 bool edx_run_prepare(edx_run *run);
 void edx_run_find(edx_run *run);
 bool edx_run_collect(edx_run *run);
-/* Whether collect must come before another frame is given: what waits for it is too much. */
-bool edx_run_is_laden(const edx_run *run);
+/* Whether collect must come before another frame, a message of n bytes, is given: what waits for it
+ * is too much. */
+bool edx_run_is_laden(const edx_run *run, size_t n);
 /* Whether collect must come before an update, which would not be whole. */
 bool edx_run_needs_details(const edx_run *run);
 /* From now on find has a pool of its own: what is to be called while nothing is prepared. NOMEM. */

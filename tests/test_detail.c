@@ -267,6 +267,29 @@ static void test_results_are_defined(void **state)
     }
 }
 
+/* What is found piece by piece is found of the same maps again and again. */
+static void test_decomposing_again_finds_the_same(void **state)
+{
+    edx_settings settings = make_settings(EDX_AUTO, 0);
+    edx_begin begin = make_begin(32, 32);
+    edx_analysis *a = NULL;
+    edx_results r;
+    edx_random random;
+
+    (void)state;
+    edx_random_seed(&random, 5, 5);
+    assert_int_equal(edx_analysis_new(&begin, &settings, &a, NULL), EDX_OK);
+    for (uint32_t f = 0; f < 8; f++)
+        give_frame(a, f, disc, true, &random);
+    assert_int_equal(edx_analysis_update(a, &r, NULL), EDX_OK);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(edx_analysis_decompose(a, &r, NULL), EDX_OK);
+        assert_int_equal(r.detail.particles.count, 1);
+        assert_int_equal(r.detail.particles.particles[0].id, 1);
+    }
+    edx_analysis_free(&a);
+}
+
 /* ---- windows and regions at their limits ---- */
 
 /* Two windows that share 300 eV, without background. */
@@ -401,6 +424,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_results_are_defined),
+        cmocka_unit_test(test_decomposing_again_finds_the_same),
         cmocka_unit_test(test_overlapping_windows_share_their_error),
         cmocka_unit_test(test_a_region_of_nothing),
         cmocka_unit_test(test_windows_off_the_axis),
