@@ -32,7 +32,8 @@ typedef struct edx_setup {
     double *image;
     float *exposure;
     float *net, *sigma, *fraction, *fraction_sigma;            /* [n, rows * cols] each */
-    float *denoised, *denoised_sigma;                          /* as the details last had them */
+    float *denoised, *denoised_sigma;                          /* of the verdict before */
+    uint64_t verdicts;                                         /* … that was this one */
     double energies[EDX_MAX_LINES], windows[EDX_MAX_LINES][2]; /* of the lines */
     float *thick, *atoms; /* [rows * cols], [n, rows * cols] where absolute */
     bool shown;           /* sum, image, exposure, net and sigma are newer than what is lent */

@@ -37,6 +37,7 @@ struct edx_detail {
     uint64_t judged;             /* counts when the last verdict was due */
     uint32_t n_judged;           /* particles then */
     bool owed;                   /* … and it was not passed yet */
+    uint64_t verdicts;           /* passed */
     bool heldout_due;            /* what is held out has not been asked to its end */
     edx_detail_ages asked, ages; /* of what is under way; of what is there */
 };
@@ -417,6 +418,7 @@ static void pass_verdict(edx_detail *d, const edx_detail_input *in)
 {
     edx_pace_end(in->pace);
     d->owed = false;
+    d->verdicts++;
     d->ages.profiles = d->asked.profiles;
 }
 
@@ -472,6 +474,11 @@ edx_status edx_detail_update(edx_detail *detail, const edx_detail_input *input,
     if (out->has_nmf)
         fill_factors(d, &out->nmf);
     return status;
+}
+
+uint64_t edx_detail_verdicts(const edx_detail *detail)
+{
+    return detail->verdicts;
 }
 
 const float *edx_detail_fraction(const edx_detail *detail)

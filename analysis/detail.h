@@ -93,6 +93,8 @@ edx_detail_ages edx_detail_ages_of(const edx_detail *detail);
 /* Whether that is due and pace left something of it for the next update. */
 bool edx_detail_underway(const edx_detail *detail);
 
+/* Verdicts passed so far: denoised maps are the same until the next. */
+uint64_t edx_detail_verdicts(const edx_detail *detail);
 /* Denoised fraction and sigma [n, analysis pixels]; NaN where there is none. */
 const float *edx_detail_fraction(const edx_detail *detail);
 const float *edx_detail_fraction_sigma(const edx_detail *detail);

@@ -104,6 +104,7 @@ static edx_status allocate(edx_setup *s, edx_error *err)
 {
     if (!allocate_sums(s) || (s->n > 0 && !allocate_maps(s)))
         return edx_fail(err, EDX_E_NOMEM, "no memory for maps of %u x %u pixels", s->rows, s->cols);
+    s->verdicts = UINT64_MAX; /* none yet: nothing is known */
     edx_setup_denoised(s);
     return EDX_OK;
 }
@@ -111,8 +112,10 @@ static edx_status allocate(edx_setup *s, edx_error *err)
 void edx_setup_denoised(edx_setup *s)
 {
     const size_t bytes = (size_t)s->n * s->rows * s->cols * sizeof *s->denoised;
-    if (bytes == 0)
+    const uint64_t verdicts = edx_detail_verdicts(s->detail);
+    if (bytes == 0 || verdicts == s->verdicts)
         return;
+    s->verdicts = verdicts;
     memcpy(s->denoised, edx_detail_fraction(s->detail), bytes);
     memcpy(s->denoised_sigma, edx_detail_fraction_sigma(s->detail), bytes);
 }
