@@ -119,6 +119,12 @@ static int by_value(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* The nearest rank: the least of the n sorted values that percent of them do not exceed. */
+static double percentile(const double *sorted, size_t n, size_t percent)
+{
+    return sorted[(n * percent + 99) / 100 - 1];
+}
+
 static void fill_latency(const edx_monitor *m, edx_status_result *status)
 {
     double sorted[LATENCIES];
@@ -128,8 +134,8 @@ static void fill_latency(const edx_monitor *m, edx_status_result *status)
     }
     memcpy(sorted, m->latency_ms, n * sizeof *sorted);
     qsort(sorted, n, sizeof *sorted, by_value);
-    status->latency_ms.p50 = sorted[n / 2];
-    status->latency_ms.p99 = sorted[(n - 1) * 99 / 100];
+    status->latency_ms.p50 = percentile(sorted, n, 50);
+    status->latency_ms.p99 = percentile(sorted, n, 99);
     status->latency_ms.max = m->max_ms;
 }
 

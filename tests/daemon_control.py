@@ -63,9 +63,19 @@ class Commands(Live):
         self.assertEqual((status["counts"], status["frame"]), (frames.sum(), 3))
         self.assertEqual(set(status["latency_ms"]), {"p50", "p99", "max"})
         self.assertLessEqual(0, status["latency_ms"]["p50"])
-        self.assertLessEqual(status["latency_ms"]["p50"], status["latency_ms"]["max"])
+        self.assertLessEqual(status["latency_ms"]["p50"], status["latency_ms"]["p99"])
+        self.assertLessEqual(status["latency_ms"]["p99"], status["latency_ms"]["max"])
         self.assertLess(status["latency_ms"]["max"], 20000)
         self.assertAlmostEqual(status["t"], time.time(), delta=10)
+
+    def test_latency_of_few_frames(self):
+        frames = random_counts(RNG, 3)
+        self.i.send(begin(frames=3))
+        for n, frame in enumerate(frames):
+            self.i.send(dense(frame, n))
+            latency = self.d.wait(frames=n + 1)["latency_ms"]
+            self.assertLessEqual(latency["p50"], latency["p99"])
+            self.assertLessEqual(latency["p99"], latency["max"])
 
     def test_get(self):
         for key, value in (("analysis.bin_energy", 4), ("output.sync", "none"),
