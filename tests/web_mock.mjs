@@ -159,6 +159,7 @@ export class Scene {
         this.radius = 4;
         this.frames = 0;
         this.state = "acquiring";
+        this.behind = { sum: 0, maps: 0, components: 1, heldout: 3, profiles: 3 };
         this.alarms = [];
         this.damage = { z: 0.4, p: 1, since_frame: -1 };
         const n = size * size;
@@ -291,6 +292,7 @@ export class Scene {
             rate_cps: 23180.9,
             drift_nm: drift,
             health: { chi2: 21.3, dof: 29, p: 0.847, outliers: [] },
+            behind: this.behind,
             latency_ms: { p50: 1.41, p99: 2.98, max: 18.4 },
             last: {},
             version: "0.1.0",

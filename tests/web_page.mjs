@@ -348,6 +348,22 @@ await test("a forecast is an interval, withheld or not reachable", async () => {
     await server.close();
 });
 
+await test("what cannot keep up is named", async () => {
+    const { scene, server, url } = await served(30, { expected: 0 });
+    const page = await open(url);
+    const late = () => page.locator("#latency").getAttribute("data-warn");
+    await until(async () => (await text(page, "latency")) === "1.4 ms, 99 % under 3.0 ms", "what waits in any case");
+    check((await late()) === "false", "is no warning");
+    scene.behind = { sum: 0, maps: 0, components: 7, heldout: 20, profiles: 20 };
+    server.publish("edx.status", scene.status());
+    await until(async () => (await text(page, "latency")) === "components 7 frames behind; 1.4 ms", "the first");
+    check((await late()) === "true", "is a warning");
+    scene.behind = { sum: 0, maps: 0, components: 0, heldout: 0, profiles: 9 };
+    server.publish("edx.status", scene.status());
+    await until(async () => (await text(page, "latency")).startsWith("profiles 9 frames"), "the only one");
+    await server.close();
+});
+
 await test("a stale feed is marked within 2 s", async () => {
     const { scene, server, url } = await served(30, { expected: 0 });
     const page = await open(url);

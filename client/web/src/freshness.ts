@@ -1,11 +1,15 @@
 // How old what is shown is, and when that is too old.
+import { integer } from "./format";
 import { arrival, live, onResult, server } from "./state";
+import type { Status } from "./types";
 import type { Connection } from "./wire";
 
 /** Status comes twice a second; nothing for this long means that it does not come. */
 const SILENCE_S = 1.6;
 const LEAST_S = 2;
 const INTERVALS = 8;
+/** Frames that nobody minds. */
+const LATE = 2;
 
 let connection: Connection | undefined;
 let intervals: { seconds: number; frames: number }[] = [];
@@ -69,4 +73,21 @@ export function stale(): Staleness {
     if (live()["edx.status"]?.state === "acquiring" && old !== undefined && old > limit)
         return { is: true, seconds: old, why: "no frame comes" };
     return { is: false, seconds: 0, why: "" };
+}
+
+/** The first result that is behind the frames, in words: what follows it is later still. Held-out verdicts and profiles
+ * wait for a tenth more of the frames in any case. */
+export function lateness(status: Status | undefined): string {
+    const behind = status?.behind;
+    if (!status || !behind) return "";
+    const rare = LATE + status.frames / 5;
+    const results = [
+        ["sums", behind.sum, LATE],
+        ["maps", behind.maps, LATE],
+        ["components", behind.components, LATE],
+        ["held-out checks", behind.heldout, rare],
+        ["profiles", behind.profiles, rare],
+    ] as const;
+    const late = results.find(([, frames, most]) => frames > most);
+    return late ? `${late[0]} ${integer(late[1])} frames behind` : "";
 }

@@ -3,7 +3,7 @@ import { band, Chart, paneOf, panesOf, stroke } from "./chart";
 import { seriesColour, theme } from "./colour";
 import { byId, fitCanvas, h, Memo, setText } from "./dom";
 import { duration, fixed, integer, probability, short, significant, withError } from "./format";
-import { framePeriod, stale } from "./freshness";
+import { framePeriod, lateness, stale } from "./freshness";
 import { changed, live, ui } from "./state";
 import type { Snapshot, Status, Trend } from "./types";
 
@@ -198,13 +198,15 @@ export class TrendView {
                 : "–",
         );
         byId("stream").dataset.warn = String(!!status && status.lost + status.bad > 0);
-        const latency = status?.latency_ms;
-        setText(
-            byId("latency"),
-            latency?.p50 === undefined
-                ? "–"
-                : `${significant(latency.p50, 2)} ms, 99 % under ${significant(latency.p99 ?? NaN, 2)} ms`,
-        );
+        this.latency(status);
+    }
+
+    private latency(status: Status | undefined): void {
+        const late = lateness(status);
+        const { p50, p99 = NaN } = status?.latency_ms ?? {};
+        const times = p50 === undefined ? "–" : `${significant(p50, 2)} ms, 99 % under ${significant(p99, 2)} ms`;
+        setText(byId("latency"), late ? `${late}; ${significant(p50 ?? NaN, 2)} ms` : times);
+        byId("latency").dataset.warn = String(!!late);
     }
 
     private damage(trend: Trend | undefined): void {

@@ -19,6 +19,8 @@ export interface Status extends Head {
     rate_cps?: number;
     drift_nm?: [number, number];
     health?: { chi2: number; dof: number; p: number; outliers: number[] };
+    /** Complete frames that came and are not in it yet. */
+    behind?: Record<"sum" | "maps" | "components" | "heldout" | "profiles", number>;
     latency_ms?: { p50?: number; p99?: number; max?: number };
     last?: Record<string, number>;
     version: string;
