@@ -10,6 +10,7 @@
 #define BLOCKS 4u
 /* A column of which less than this is new, relative to its length, is taken for rounding. */
 #define NEW 1e-5
+#define ROUNDING 1.2e-7 /* of an operator that works in single precision, of its largest value */
 
 struct edx_krylov {
     uint32_t n, width;
@@ -280,6 +281,8 @@ static void residuals(edx_krylov *k, const double *theta)
         k->values[j] = sqrt(k->values[j]);
 }
 
+/* A residual of rounding gets no smaller, and beside a large first pair it is more than the
+ * tolerance of a small one: a search would go on to its last pass. */
 static bool converged(edx_krylov *k, const edx_krylov_goal *goal, const double *theta)
 {
     residuals(k, theta);
@@ -287,7 +290,7 @@ static bool converged(edx_krylov *k, const edx_krylov_goal *goal, const double *
         if (theta[j] <= goal->significant)
             return theta[j] + k->values[j] < goal->significant;
         double sine = k->values[j] / (theta[j] - goal->edge) * goal->edge / theta[j];
-        if (sine > goal->tolerance)
+        if (sine > goal->tolerance && k->values[j] > ROUNDING * theta[0])
             return false;
     }
     return true;

@@ -15,7 +15,8 @@ typedef void edx_krylov_operator(void *context, const double *v, double *gv);
 typedef void edx_krylov_form(void *context, const double *v, double *form);
 
 /* When to stop. Pairs are converged when the sine of the angle to what is sought, after the power
- * step that follows, is below tolerance: residual / (theta - edge) * edge / theta. */
+ * step that follows, is below tolerance: residual / (theta - edge) * edge / theta. So they are when
+ * the residual is what an operator in single precision loses of the largest. */
 typedef struct edx_krylov_goal {
     double edge;        /* largest eigenvalue of noise; > 0 */
     double significant; /* pairs above it must converge, and none may hide below it */

@@ -373,6 +373,48 @@ static const struct {
     {3, {{5, 7}, {5, 8}, {6, 7}}, 2, {1, 0.25}},
 };
 
+enum { N = 300, W = 8 };
+
+/* Two large pairs, a small one, and noise below 1.2e-4; rounded as in single precision. */
+static double value_of(uint32_t i)
+{
+    static const double leading[] = {1, 0.4, 3.4e-4};
+    return i < 3 ? leading[i] : 1.2e-4 * (N - i) / N;
+}
+
+static void rounded(void *context, const double *v, double *gv)
+{
+    (void)context;
+    for (uint32_t i = 0; i < N; i++)
+        for (uint32_t j = 0; j < W; j++) {
+            const size_t at = (size_t)i * W + j;
+            gv[at] = value_of(i) * v[at] + 8e-9 * edx_krylov_scatter(at);
+        }
+}
+
+/* What is lost to rounding cannot be found by going on. */
+static void searches_end_at_rounding(void **state)
+{
+    (void)state;
+    const edx_krylov_goal goal = {.edge = 1.3e-4,
+                                  .significant = 1.6e-4,
+                                  .tolerance = 1e-5,
+                                  .min_passes = 10,
+                                  .max_passes = 40};
+    static double v[N * W], theta[W];
+    edx_krylov *k = NULL;
+    uint32_t passes = 0;
+    assert_int_equal(edx_krylov_new(N, W, &k, NULL), EDX_OK);
+    for (uint32_t i = 0; i < N * W; i++)
+        v[i] = edx_krylov_scatter(7 * N * W + i);
+    assert_int_equal(edx_krylov_solve(k, rounded, NULL, &goal, NULL, v, theta, &passes, NULL),
+                     EDX_OK);
+    for (uint32_t j = 0; j < 3; j++)
+        assert_true(fabs(theta[j] - value_of(j)) < 1e-6 + 1e-3 * value_of(j));
+    assert_in_range(passes, 10, 20);
+    edx_krylov_free(&k);
+}
+
 static void next_to_nothing_has_its_components(void **state)
 {
     (void)state;
@@ -442,6 +484,7 @@ int main(void)
         cmocka_unit_test(loops_are_right_in_every_instruction_set),
         cmocka_unit_test(forms_are_those_of_passes),
         cmocka_unit_test(last_passes_are_short_where_they_may),
+        cmocka_unit_test(searches_end_at_rounding),
         cmocka_unit_test(next_to_nothing_has_its_components),
         cmocka_unit_test(no_counts_are_an_error),
         cmocka_unit_test(components_appear_as_counts_come),
