@@ -48,6 +48,13 @@ static const char *state_mark(edx_state state)
     return state == EDX_ACQUIRING ? "●" : state == EDX_FINISHED ? "■" : "○";
 }
 
+/* All frames are there, and the final analysis is at work, which of a large scan takes minutes. */
+static const char *state_name(const edx_status_result *status)
+{
+    const bool all = status->expected > 0 && status->head.frames >= status->expected;
+    return status->state == EDX_ACQUIRING && all ? "finishing" : edx_state_name(status->state);
+}
+
 static void draw_badge(const edx_view *view, const edx_latest *model, double stale,
                        edx_canvas *canvas)
 {
@@ -102,7 +109,7 @@ static void draw_top(const edx_view *view, const edx_latest *model, double stale
     const edx_status_result *status = &result->as.status;
     int end = draw_pages(view, canvas);
     edx_canvas_printf(canvas, 0, 1, end - 2, EDX_INK, "%s %s %s", state_mark(status->state),
-                      edx_state_name(status->state), status->head.head.acq);
+                      state_name(status), status->head.head.acq);
     draw_badge(view, model, stale, canvas);
 }
 

@@ -248,6 +248,13 @@ def the_first_map_there_is_shown():
         assert "x 16  HAADF:" in text_of(picture(fake))
 
 
+def the_final_analysis_has_a_name():
+    for frames, name in ((99, "acquiring"), (100, "finishing")):
+        with Fake(Scene(frames=frames, expected=100)) as fake:
+            text = text_of(picture(fake))
+            assert f"● {name} {ACQ}" in text, (name, text)
+
+
 def nothing_comes():
     with Fake(Scene()) as fake:
         fake.quiet = True
@@ -268,4 +275,5 @@ if __name__ == "__main__":
         measures_are_told_apart(server)
         spectrum_has_its_peaks(server)
     the_first_map_there_is_shown()
+    the_final_analysis_has_a_name()
     nothing_comes()

@@ -393,6 +393,23 @@ await test("a stale feed is marked within 2 s", async () => {
     return `${(took / 1000).toFixed(2)} s`;
 });
 
+await test("a final analysis that takes long is none that went stale", async () => {
+    const { scene, server, url } = await served(60, { expected: 60 });
+    scene.state = "acquiring";
+    const page = await open(url);
+    await until(async () => (await text(page, "state")) === "Finishing", "its name");
+    scene.expected = 61;
+    await until(async () => (await text(page, "state")) === "Acquiring", "a frame is missing");
+    scene.expected = 60;
+    await until(async () => (await text(page, "state")) === "Finishing", "none is");
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    check((await page.locator("body").getAttribute("data-stale")) === "false", "is not stale");
+    check((await text(page, "left")) === "–", "says no time that is left");
+    scene.state = "finished";
+    await until(async () => (await text(page, "state")) === "Finished", "its end");
+    await server.close();
+});
+
 await test("it comes back when the server does", async () => {
     const { scene, server, url } = await served(20, { expected: 0 });
     const page = await open(url);

@@ -58,6 +58,11 @@ export interface Staleness {
     why: string;
 }
 
+/** All frames are there, and the final analysis is at work, which of a large scan takes minutes. */
+export function finishing(status: Status | undefined): boolean {
+    return status?.state === "acquiring" && status.expected > 0 && status.frames >= status.expected;
+}
+
 /** Is what is shown no longer the present? */
 export function stale(): Staleness {
     const now = performance.now();
@@ -70,7 +75,8 @@ export function stale(): Staleness {
     }
     const old = age();
     const limit = Math.max(LEAST_S, 2 * (updatePeriod() ?? Infinity));
-    if (live()["edx.status"]?.state === "acquiring" && old !== undefined && old > limit)
+    const status = live()["edx.status"];
+    if (status?.state === "acquiring" && !finishing(status) && old !== undefined && old > limit)
         return { is: true, seconds: old, why: "no frame comes" };
     return { is: false, seconds: 0, why: "" };
 }

@@ -1,7 +1,7 @@
 // The top line: what is measured, how far it is, how old it is.
 import { byId, setHidden, setText } from "./dom";
 import { counts, duration, integer, rate, short, significant } from "./format";
-import { age, framePeriod, stale } from "./freshness";
+import { age, finishing, framePeriod, stale } from "./freshness";
 import { server, ui, view } from "./state";
 import type { Snapshot, Status } from "./types";
 
@@ -11,20 +11,23 @@ export function renderHeader(snapshot: Snapshot): void {
     const status = snapshot["edx.status"];
     const state = byId("state");
     const old = stale();
-    const name = !server.open ? "Offline" : !server.linked ? "No edxd" : status ? STATES[status.state] : "Waiting";
-    setText(state, name);
+    setText(state, !server.open ? "Offline" : !server.linked ? "No edxd" : stateOf(status));
     state.dataset.state = !server.open || !server.linked ? "lost" : (status?.state ?? "idle");
     setText(byId("acq"), status?.acq || "no acquisition");
     setText(byId("scan"), scanText(snapshot));
     progress(status);
     setText(byId("counts"), counts(status?.counts));
     byId("counts").title = status ? `${integer(status.counts)} counts` : "";
-    setText(byId("rate"), status?.state === "acquiring" && !old.is ? rate(status.rate_cps) : "–");
+    setText(byId("rate"), status?.state === "acquiring" && !finishing(status) && !old.is ? rate(status.rate_cps) : "–");
     const dose = snapshot["edx.trend"]?.dose_e_per_A2;
     setText(byId("dose-head"), dose === undefined ? "–" : `${significant(dose, 3)} e⁻/Å²`);
     setText(byId("left"), old.is ? "–" : timeLeft(status));
     freshness(status);
     document.title = `${status?.state === "acquiring" ? `${status.frames}${status.expected ? `/${status.expected}` : ""} · ` : ""}${status?.acq || "edxd"}`;
+}
+
+function stateOf(status: Status | undefined): string {
+    return !status ? "Waiting" : finishing(status) ? "Finishing" : STATES[status.state];
 }
 
 function scanText(snapshot: Snapshot): string {
@@ -51,7 +54,7 @@ function progress(status: Status | undefined): void {
 }
 
 function timeLeft(status: Status | undefined): string {
-    if (!status || status.state !== "acquiring") return "–";
+    if (!status || status.state !== "acquiring" || finishing(status)) return "–";
     if (!status.expected) return "open end";
     const period = framePeriod();
     if (!period) return "–";
