@@ -102,28 +102,44 @@ static uint32_t new_slots(const job *j, const edx_slots *px, const entries *e, u
     return more;
 }
 
-#define FEW 10u /* one count to so many slots in use */
+static uint32_t used_by(const edx_strip *strip, const entries *e)
+{
+    return strip->buffer == NULL ? 0 : strip->records[e->i].n;
+}
 
-/* Room to make for entries: for a few counts as if each needed a slot, which costs less than to
- * look and little memory. */
-static uint32_t room_for(const job *j, const edx_strip *strip, const entries *e, uint32_t *tally)
+static uint32_t needed_by(const job *j, const edx_strip *strip, const entries *e, uint32_t *tally)
 {
     static const edx_slots empty;
-    uint32_t n = e->end - e->first, used = strip->buffer == NULL ? 0 : strip->records[e->i].n;
-
-    if (j->events->weights == NULL && (n <= EDX_EIGHT || n <= used / FEW))
-        return n;
     edx_slots px = strip->buffer == NULL ? empty : edx_strip_open(strip, e->i);
     return new_slots(j, &px, e, tally);
 }
 
+/* A slot for each count, whether it needs one or not, costs less than to look, and for few counts
+ * little memory. */
+static bool are_few(const job *j, uint32_t n, uint32_t used)
+{
+    return j->events->weights == NULL && (n <= EDX_EIGHT || n <= used / 4);
+}
+
+/* Room to make for entries, and an eighth beyond, so that not every frame needs more: within 1.25
+ * times what is needed. */
+static uint32_t room_for(const job *j, const edx_strip *strip, const entries *e, uint32_t *tally)
+{
+    uint32_t n = e->end - e->first, used = used_by(strip, e), most = used / 4;
+
+    if (!are_few(j, n, used))
+        return needed_by(j, strip, e, tally) + used / 8;
+    return n <= EDX_EIGHT || n + used / 8 < most ? n + used / 8 : most;
+}
+
 static bool fits(const job *j, const edx_strip *strip, const entries *e, uint32_t *tally)
 {
-    uint32_t room = edx_strip_capacity(strip, e->i) - strip->records[e->i].n;
+    uint32_t n = e->end - e->first, used = used_by(strip, e);
+    uint32_t room = edx_strip_capacity(strip, e->i) - used;
 
-    if (j->events->weights == NULL && e->end - e->first <= room)
+    if (j->events->weights == NULL && n <= room)
         return true;
-    return room_for(j, strip, e, tally) <= room;
+    return !are_few(j, n, used) && needed_by(j, strip, e, tally) <= room;
 }
 
 static bool all_fit(const job *j, const part *p, uint32_t *tally)
@@ -138,13 +154,15 @@ static bool all_fit(const job *j, const part *p, uint32_t *tally)
 
 static bool make_room(const job *j, const part *p, uint32_t *tally)
 {
-    uint32_t more[EDX_STRIP] = {0};
+    uint32_t count = edx_scene_strip_pixels(j->scene, p->index), more[EDX_STRIP];
 
-    for (uint32_t i = p->first; i < p->end; i++) {
-        entries e = entries_of(p, i);
+    for (uint32_t i = 0; i < count; i++) {
+        entries e = {i, 0, 0};
+        if (i >= p->first && i < p->end)
+            e = entries_of(p, i);
         more[i] = room_for(j, p->strip, &e, tally);
     }
-    return edx_strip_rebuild(p->strip, edx_scene_strip_pixels(j->scene, p->index), more);
+    return edx_strip_rebuild(p->strip, count, more);
 }
 
 static void reserve_task(void *context, uint32_t chunk, uint32_t worker)

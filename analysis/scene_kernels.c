@@ -67,8 +67,9 @@ INLINE uint32_t answer(counted c)
     return c.there | (c.all & EDX_WRAPPED);
 }
 
-/* Records stand anywhere, so that loads are unaligned. Up to four blocks of keys stay in registers
- * while eight are sought; blocks is a constant wherever that is inlined. */
+/* Records stand anywhere, so that loads are unaligned. As many blocks of keys as there are
+ * registers for stay in them while eight are sought; blocks is a constant wherever that is inlined.
+ */
 
 /* Where key is among 32 keys, 32 when nowhere. */
 AVX2 INLINE uint32_t in_32(__m256i low, __m256i high, __m256i key)
@@ -160,17 +161,17 @@ AVX512 INLINE uint32_t blocks_avx512(uint32_t blocks, const uint16_t *keys, uint
                                      uint8_t *digits, uint32_t spare, const uint16_t *wanted,
                                      uint32_t m)
 {
-    __m512i held[8];
+    __m512i held[16];
     const size_t last = (size_t)2 * blocks - 1;
     counted c = {0, 0};
 
-#pragma GCC unroll 8
+#pragma GCC unroll 16
     for (size_t b = 0; b <= last; b++)
         held[b] = _mm512_loadu_si512(keys + 32 * b);
     for (uint32_t k = 0; k < m; k++) {
         __m512i key = _mm512_set1_epi16((short)wanted[k]);
         uint32_t found = in_64(held[last - 1], held[last], key);
-#pragma GCC unroll 4
+#pragma GCC unroll 8
         for (size_t b = blocks - 1; b-- > 0;)
             found = or_beyond(in_64(held[2 * b], held[2 * b + 1], key), 64, found + 64);
         c = count_one(c, digits, spare + k, n, found);
@@ -183,17 +184,29 @@ AVX512 static uint32_t count_avx512(const uint16_t *keys, uint32_t n, uint8_t *d
 {
     counted c = {0, 0};
 
-    if (n <= 64)
+    switch ((n + 63) / 64) {
+    case 0:
+    case 1:
         return blocks_avx512(1, keys, n, digits, spare, wanted, m);
-    if (n <= 128)
+    case 2:
         return blocks_avx512(2, keys, n, digits, spare, wanted, m);
-    if (n <= 192)
+    case 3:
         return blocks_avx512(3, keys, n, digits, spare, wanted, m);
-    if (n <= 256)
+    case 4:
         return blocks_avx512(4, keys, n, digits, spare, wanted, m);
-    for (uint32_t k = 0; k < m; k++)
-        c = count_one(c, digits, spare + k, n, find_avx512(keys, n, wanted[k]));
-    return answer(c);
+    case 5:
+        return blocks_avx512(5, keys, n, digits, spare, wanted, m);
+    case 6:
+        return blocks_avx512(6, keys, n, digits, spare, wanted, m);
+    case 7:
+        return blocks_avx512(7, keys, n, digits, spare, wanted, m);
+    case 8:
+        return blocks_avx512(8, keys, n, digits, spare, wanted, m);
+    default:
+        for (uint32_t k = 0; k < m; k++)
+            c = count_one(c, digits, spare + k, n, find_avx512(keys, n, wanted[k]));
+        return answer(c);
+    }
 }
 
 static const edx_kernel avx2 = {"avx2", find_avx2, count_avx2};

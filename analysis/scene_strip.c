@@ -47,13 +47,6 @@ bool edx_slots_wide(const edx_slots *px)
     return all >= EDX_MAX_CHANNELS;
 }
 
-/* Slots that a pixel gets for n in use and more to come. An eighth beyond keeps the memory within
- * 1.25 times what is needed. */
-static uint64_t slots_for(uint32_t n, uint32_t more)
-{
-    return n + more == 0 ? 0 : (uint64_t)n + more + n / 8;
-}
-
 static void copy_records(const edx_strip *from, edx_strip *to, uint32_t count)
 {
     memset(to->buffer, 0, to->bytes);
@@ -72,7 +65,7 @@ bool edx_strip_rebuild(edx_strip *strip, uint32_t count, const uint32_t *more)
 
     for (uint32_t i = 0; i < count; i++) {
         next.records[i] = (edx_record){(uint32_t)start, strip->records[i].n};
-        start += (slots_for(strip->records[i].n, more[i]) + EDX_GRAIN - 1) / EDX_GRAIN;
+        start += ((uint64_t)strip->records[i].n + more[i] + EDX_GRAIN - 1) / EDX_GRAIN;
     }
     next.records[count] = (edx_record){(uint32_t)start, 0};
     next.bytes = start * EDX_GRAIN_BYTES + EDX_KEYS_PAD + EDX_EIGHT;

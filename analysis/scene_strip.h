@@ -89,7 +89,7 @@ void edx_slots_add(edx_slots *px, const edx_kernel *kernel, uint32_t channel, ui
 /* Some channel has more digits than one. */
 bool edx_slots_wide(const edx_slots *px);
 
-/* Lays the records of count pixels out anew, with more[i] slots of room each and slack beyond.
+/* Lays the records of count pixels out anew, with more[i] slots of room each.
  * Returns false, and changes nothing, without memory. */
 bool edx_strip_rebuild(edx_strip *strip, uint32_t count, const uint32_t *more);
 void edx_strip_clear(edx_strip *strip, uint32_t count);
