@@ -431,7 +431,8 @@ edx_status edx_analysis_prepare(edx_analysis *analysis, edx_results *results, ed
     if (status == EDX_OK)
         status = edx_detail_look(a->now->detail, &a->details.input, err);
     a->details.ages = edx_detail_ages_of(a->now->detail);
-    a->details.bytes = edx_scene_bytes(a->scene) + edx_detail_bytes(a->now->detail, EDX_MOST_AWAY);
+    a->details.bytes =
+        edx_scene_bytes(a->scene) + edx_detail_bytes(a->now->detail, edx_analysis_most_away(a));
     a->away = status == EDX_OK;
     return status;
 }
@@ -587,6 +588,7 @@ uint64_t edx_analysis_bytes(const edx_analysis *analysis, uint64_t more)
 
 bool edx_analysis_waits(const edx_analysis *analysis, uint64_t more, uint64_t budget)
 {
-    return analysis->away && (edx_pending_events(analysis->later) >= EDX_MOST_AWAY ||
-                              edx_analysis_bytes(analysis, EDX_MOST_AWAY + more) > budget);
+    return analysis->away &&
+           (edx_pending_events(analysis->later) >= edx_analysis_most_away(analysis) ||
+            edx_analysis_bytes(analysis, EDX_LEAST_AWAY + more) > budget);
 }

@@ -116,8 +116,9 @@ void edx_setup_denoised(edx_setup *setup);
 void edx_analysis_rebuild_inside(edx_analysis *analysis);
 /* frames, frame, counts. */
 void edx_analysis_head(const edx_analysis *analysis, edx_result_head *head);
-/* Events that may wait for the cube, while the details are away. */
-#define EDX_MOST_AWAY (8u << 20)
+/* Events that may wait for the cube, while the details are away: so many in any case. */
+#define EDX_LEAST_AWAY (8u << 20)
+uint64_t edx_analysis_most_away(const edx_analysis *analysis);
 /* Forgets what waits. */
 void edx_analysis_drop_waiting(edx_analysis *analysis);
 /* Lets cube and details see all events; not while the details are away. NOMEM: some of them wait

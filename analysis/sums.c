@@ -5,6 +5,7 @@
 #include "analysis/analysis_inside.h"
 
 #define MOST_PENDING (4u << 20) /* events: a long pause must not eat memory */
+#define AWAY_SHARE 4            /* of the counts that there are */
 
 /* ---- within the energies of the analysis ---- */
 
@@ -223,12 +224,19 @@ void edx_analysis_drop_waiting(edx_analysis *a)
     recount_waiting(a, 0);
 }
 
+/* The more there are already, the longer the details are away, and the less is a share of them. */
+uint64_t edx_analysis_most_away(const edx_analysis *analysis)
+{
+    const uint64_t share = edx_scene_counts(analysis->scene) / AWAY_SHARE;
+    return share > EDX_LEAST_AWAY ? share : EDX_LEAST_AWAY;
+}
+
 /* While the details are away they alone look into the cube; and what has waited then can wait until
  * they go again, which need not hold up maps. */
 static bool has_to_wait(const edx_analysis *a)
 {
     return a->away || (a->waiting.in_cube < edx_pending_count(a->later) &&
-                       edx_pending_events(a->later) < EDX_MOST_AWAY);
+                       edx_pending_events(a->later) < edx_analysis_most_away(a));
 }
 
 static edx_status put_by(edx_analysis *a, const edx_pending_place *place, const edx_events *events,
