@@ -586,6 +586,15 @@ uint64_t edx_analysis_bytes(const edx_analysis *analysis, uint64_t more)
     return bytes + bytes / 8 + 24 * more + edx_pending_bytes(analysis->later);
 }
 
+bool edx_analysis_fits(edx_analysis *analysis, uint64_t more, uint64_t budget)
+{
+    if (edx_analysis_bytes(analysis, more) <= budget)
+        return true;
+    return !analysis->away && edx_pending_events(analysis->later) > 0 &&
+           edx_analysis_catch_up(analysis, NULL) == EDX_OK &&
+           edx_analysis_bytes(analysis, more) <= budget;
+}
+
 bool edx_analysis_waits(const edx_analysis *analysis, uint64_t more, uint64_t budget)
 {
     return analysis->away &&

@@ -133,6 +133,9 @@ edx_analysis_ages edx_analysis_ages_of(const edx_analysis *analysis);
 /* Memory of the sums, for one more message of so many events: the scene, the groups of frames and
  * the trend, with an eighth of room to grow and 24 bytes an event. */
 uint64_t edx_analysis_bytes(const edx_analysis *analysis, uint64_t more);
+/* Whether those are within budget bytes. Not by what may come of events that wait: where that
+ * decides, and the details are here, they go where they belong first. */
+bool edx_analysis_fits(edx_analysis *analysis, uint64_t more, uint64_t budget);
 /* The cube, without what waits while the details are away. */
 const edx_scene *edx_analysis_scene(const edx_analysis *analysis);
 const edx_begin *edx_analysis_begin(const edx_analysis *analysis);

@@ -341,7 +341,7 @@ static edx_status check_room(edx_run *run, const edx_frame *frame, const edx_eve
                              edx_error *err)
 {
     const uint64_t more = events->offsets[events->pixels] - events->offsets[0];
-    if (run->full || edx_analysis_bytes(run->analysis, more) > run->budget) {
+    if (run->full || !edx_analysis_fits(run->analysis, more, run->budget)) {
         if (!run->full) {
             edx_log_write(
                 run->log, EDX_LOG_ERROR,

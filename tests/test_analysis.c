@@ -725,6 +725,35 @@ static void what_comes_while_details_are_away_is_shown(void **state)
     }
 }
 
+/* Memory that events which wait might need is no reason to stop: it is enough that they have none.
+ */
+static void what_waits_is_no_reason_to_stop(void **state)
+{
+    (void)state;
+    edx_settings settings = make_settings();
+    edx_analysis *a = start(-5, &settings), *b = start(-5, &settings);
+    edx_results results;
+    give_both(a, b, 0, 1);
+    edx_analysis_update(b, &results, NULL);
+    assert_int_equal(edx_analysis_prepare(b, &results, NULL), EDX_OK);
+    for (int f = 1; f < FRAMES; f++) {
+        give_frame(a, f);
+        give_frame(b, f);
+    }
+    edx_analysis_prepare(a, &results, NULL); /* nothing waits */
+    edx_analysis_collect(a, &results);
+    const uint64_t needed = edx_analysis_bytes(a, 0), most = edx_analysis_bytes(b, 0);
+    assert_true(needed < most);
+    assert_true(edx_analysis_fits(b, 0, most));
+    assert_false(edx_analysis_fits(b, 0, most - 1)); /* while the details are away */
+    edx_analysis_collect(b, &results);
+    assert_true(edx_analysis_fits(b, 0, needed + needed / 4));
+    assert_false(edx_analysis_fits(b, 0, needed / 2));
+    cubes_equal(a, b);
+    edx_analysis_free(&a);
+    edx_analysis_free(&b);
+}
+
 /* Where there is none for a frame it is left out; where there is none to take up what waited, that
  * waits on. */
 static void details_come_back_without_memory(void **state)
@@ -1219,6 +1248,7 @@ int main(void)
         cmocka_unit_test(live_time_follows_dead_time),
         cmocka_unit_test(order_and_threads_change_nothing),
         cmocka_unit_test(what_comes_while_details_are_away_is_shown),
+        cmocka_unit_test(what_waits_is_no_reason_to_stop),
         cmocka_unit_test(details_come_back_without_memory),
         cmocka_unit_test(settings_may_change_on_the_way),
         cmocka_unit_test(settings_that_cannot_be_are_named),
