@@ -265,7 +265,7 @@ class Memory(Fault):
 
 class Cube(Fault):
     """limits.max_cube_GB: sums stay what they were, frames go on being recorded."""
-    config = {"limits__max_cube_GB": 0.006}
+    config = {"limits__max_cube_GB": 0.004}
 
     def test_full(self):
         frames = random_counts(RNG, 40, (24, 24, 256), 0.3)
