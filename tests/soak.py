@@ -32,7 +32,7 @@ WINDOW = 32
 FLAT = 1.02
 WAIT_S = 120
 START = 8  # bytes of a recording before its first record
-ROOM_GB, TIGHT_GB = 1, 0.01  # limits.max_cube_GB, and one that ends the sums early
+ROOM_GB, TIGHT_GB = 1, 0.002  # limits.max_cube_GB, and one that ends the sums early
 DISK = ("enospc", "eio", "sync", "eintr", "short 1000", "slow 30", "erofs")
 
 
